@@ -1,0 +1,453 @@
+//! The bus: durable ordered streams and buckets of records, with two backends.
+//!
+//! # Contract
+//! Every promise here is held by both backends and has a function in the conformance suite.
+//!
+//! **Identity.** A record's subject is its identity. [`Expect::Absent`] writes only where the
+//! subject has no record; [`Expect::After`] only where the subject's newest record has that
+//! sequence; [`Expect::Any`] always (plain logs). When the expectation does not hold, the newest
+//! record under the subject is compared: same payload is [`Outcome::AlreadyThere`], else
+//! [`Outcome::Conflict`]. So a step that is repeated after a crash or an answer that never came
+//! is a no-op that says so.
+//!
+//! **Durable.** When a write returns `Published`, the record survives power loss as far as the
+//! backend's disk does (embedded: fsync before the answer; NATS: as the server is configured).
+//!
+//! **Groups.** `publish_all` and `put_all` give an outcome each, in the order given; what can be
+//! written is, and one stale or known entry never spoils its group. A group may name a subject
+//! or key once only; a second one gets `Conflict`. A record above the backend's limit is
+//! [`Error::TooLarge`], and no retry helps.
+//!
+//! **Order.** Sequences of a stream rise with every write and are never reused. A reader delivers
+//! in that order, each record once, also across a restart of the server. Holes are normal (newer
+//! revisions, retention). Where retention took records the reader had not delivered, it says
+//! [`Item::Overtaken`] and goes on. A cursor beyond the end of the stream is
+//! [`Error::BeyondEnd`], never a wait.
+//!
+//! **Outages.** A reader or watch rides out an outage by itself (backoff with jitter) and goes on
+//! where it was. Reads and writes that need an answer fail with an error whose
+//! [`Error::is_temporary`] is true; the caller retries.
+//!
+//! **Buckets.** Keys are texts of `[-/_=.a-zA-Z0-9]`, parts divided by `/`. A revision is the
+//! bucket's position of the write and rises within the bucket. [`Put`]'s `expect`: `None` = the
+//! key must be absent, `Some(r)` = its revision must be `r`. `list(prefix)` takes whole parts
+//! (`""` = all, `"rule"` = `rule/…`) and answers the entries and the position they are true at;
+//! `watch(prefix, position)` delivers every later change (a key overwritten several times may
+//! show only the newest) and nothing falls between the two.
+//!
+//! **Cancel safety.** `Reader::next` and `Watch::next` are cancel safe. A write whose future is
+//! dropped may or may not happen.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::model::Time;
+
+/// A stream of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stream {
+    /// `wb.article.>`: what came in.
+    Articles,
+    /// `wb.event.>`: what happened to alerts.
+    Events,
+    /// `wb.verdict.>`: what matched and what came of it.
+    Verdicts,
+    /// `wb.attempt.>`: what was tried.
+    Attempts,
+    /// `wb.buried.>`: what could not be processed.
+    Buried,
+}
+
+/// A bucket of records by key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Bucket {
+    /// Life-cycle state of alerts.
+    Alerts,
+    /// What subscribers want.
+    Subscriptions,
+    /// What the notifier has done for them.
+    Deliveries,
+    /// Validators, backoff and health of feeds.
+    Feeds,
+    /// Who owns which shard.
+    Leases,
+}
+
+impl Stream {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Articles, Self::Events, Self::Verdicts, Self::Attempts, Self::Buried];
+
+    /// The stream's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Articles => "articles",
+            Self::Events => "events",
+            Self::Verdicts => "verdicts",
+            Self::Attempts => "attempts",
+            Self::Buried => "buried",
+        }
+    }
+
+    /// What every subject of the stream begins with.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Articles => "wb.article.",
+            Self::Events => "wb.event.",
+            Self::Verdicts => "wb.verdict.",
+            Self::Attempts => "wb.attempt.",
+            Self::Buried => "wb.buried.",
+        }
+    }
+}
+
+impl Bucket {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Alerts, Self::Subscriptions, Self::Deliveries, Self::Feeds, Self::Leases];
+
+    /// The bucket's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Alerts => "alerts",
+            Self::Subscriptions => "subscriptions",
+            Self::Deliveries => "deliveries",
+            Self::Feeds => "feeds",
+            Self::Leases => "leases",
+        }
+    }
+}
+
+/// A record to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its identity.
+    pub subject: String,
+    /// JSON.
+    pub payload: Bytes,
+}
+
+/// What must hold for a record to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// The subject has no record.
+    Absent,
+    /// The subject's newest record has this sequence.
+    After(u64),
+    /// Nothing: a plain log.
+    Any,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Written, durable, at this sequence.
+    Published(u64),
+    /// The subject's newest record has the same payload and this sequence.
+    AlreadyThere(u64),
+    /// The expectation does not hold and the content differs.
+    Conflict,
+}
+
+/// A record of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Position in the stream.
+    pub seq: u64,
+    /// Its identity.
+    pub subject: String,
+    /// When it was written.
+    pub time: Time,
+    /// JSON.
+    pub payload: Bytes,
+}
+
+/// Where a reader starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// The first record that is kept.
+    Start,
+    /// The record after this position; 0 is the start.
+    After(u64),
+    /// The first record written at or after this time.
+    Time(Time),
+}
+
+/// Where a reader stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// At what was the end of the stream when it was opened.
+    End,
+    /// Never: it waits for more.
+    Forever,
+}
+
+/// What to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Where to start.
+    pub from: From,
+    /// Where to stop.
+    pub until: Until,
+    /// A subject with NATS wildcards: `*` is one token, `>` the rest.
+    pub filter: String,
+}
+
+/// What a reader delivers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// The next record.
+    Record(Stored),
+    /// Retention took the records after `cursor`; reading goes on at `first`.
+    Overtaken {
+        /// The last position delivered or passed.
+        cursor: u64,
+        /// The first record that is left.
+        first: u64,
+    },
+}
+
+/// Records of a stream in order. Dropping it ends the reading.
+pub struct Reader(
+    mpsc::Receiver<Result<Item, Error>>,
+    Option<tokio_util::task::AbortOnDropHandle<()>>,
+);
+
+/// An entry of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its key.
+    pub key: String,
+    /// Position of its last write.
+    pub revision: u64,
+    /// JSON; none if the key was deleted (only a watch shows that).
+    pub value: Option<Bytes>,
+}
+
+/// A write to a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// The key.
+    pub key: String,
+    /// JSON.
+    pub value: Bytes,
+    /// None = the key must be absent; else its revision.
+    pub expect: Option<u64>,
+}
+
+/// What became of a write to a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// Written, durable, at this revision.
+    Written(u64),
+    /// The expectation does not hold (a value that is already the same counts as `Written`).
+    Conflict,
+}
+
+/// What a bucket held at a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The entries, by key.
+    pub entries: Vec<Entry>,
+    /// The position they are true at: watch from here.
+    pub position: u64,
+}
+
+/// Changes of a bucket in order. Dropping it ends the watching.
+pub struct Watch(
+    mpsc::Receiver<Result<Entry, Error>>,
+    Option<tokio_util::task::AbortOnDropHandle<()>>,
+);
+
+/// What can go wrong on the bus.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The backend cannot be reached or did not answer in time; the outcome may be unknown.
+    #[error("{what} on the bus got no answer")]
+    Away {
+        /// What was attempted.
+        what: String,
+        /// The backend's own words.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The record is above the backend's limit.
+    #[error("the record {name} has {size} bytes, the bus takes at most {limit}")]
+    TooLarge {
+        /// Subject or key.
+        name: String,
+        /// Its size.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The stream or bucket is at its size cap, or the disk is full.
+    #[error("{name} is full: {remedy}")]
+    Full {
+        /// The stream or bucket.
+        name: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A cursor points beyond the end: the stream was restored from a backup or made anew.
+    #[error(
+        "the cursor {cursor} is beyond the end {end} of {stream}: the stream was restored or made anew"
+    )]
+    BeyondEnd {
+        /// The stream.
+        stream: &'static str,
+        /// Where the reader wanted to go on.
+        cursor: u64,
+        /// The stream's last position.
+        end: u64,
+    },
+    /// A subject or key that no record can have.
+    #[error("{0:?} is no name for a record here")]
+    BadName(String),
+    /// What was found there is not as it must be, and starting would be wrong.
+    #[error("{0}")]
+    Refused(String),
+    /// The backend failed in a way that no retry mends.
+    #[error("{what} failed on the bus")]
+    Broken {
+        /// What was attempted.
+        what: String,
+        /// The backend's own words.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// Whether the same call may succeed later.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Away { .. } | Self::Full { .. })
+    }
+}
+
+/// The contract of the module's docs. Cheap to clone.
+pub trait Bus: Clone + Send + Sync + 'static {
+    /// Writes one record.
+    fn publish(
+        &self,
+        stream: Stream,
+        record: Record,
+        expect: Expect,
+    ) -> impl Future<Output = Result<Outcome, Error>> + Send;
+
+    /// Writes a group; an outcome each, in the order given.
+    fn publish_all(
+        &self,
+        stream: Stream,
+        group: Vec<(Record, Expect)>,
+    ) -> impl Future<Output = Result<Vec<Result<Outcome, Error>>, Error>> + Send;
+
+    /// Opens a reader.
+    fn read(
+        &self,
+        stream: Stream,
+        selection: Selection,
+    ) -> impl Future<Output = Result<Reader, Error>> + Send;
+
+    /// The newest record under a subject (no wildcards).
+    fn last(
+        &self,
+        stream: Stream,
+        subject: &str,
+    ) -> impl Future<Output = Result<Option<Stored>, Error>> + Send;
+
+    /// The stream's last position; 0 if it never held a record.
+    fn end(&self, stream: Stream) -> impl Future<Output = Result<u64, Error>> + Send;
+
+    /// One entry.
+    fn get(
+        &self,
+        bucket: Bucket,
+        key: &str,
+    ) -> impl Future<Output = Result<Option<Entry>, Error>> + Send;
+
+    /// Writes one entry.
+    fn put(
+        &self,
+        bucket: Bucket,
+        put: Put,
+    ) -> impl Future<Output = Result<PutOutcome, Error>> + Send;
+
+    /// Writes a group of entries; an outcome each, in the order given.
+    fn put_all(
+        &self,
+        bucket: Bucket,
+        group: Vec<Put>,
+    ) -> impl Future<Output = Result<Vec<Result<PutOutcome, Error>>, Error>> + Send;
+
+    /// Deletes an entry at a revision.
+    fn delete(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        revision: u64,
+    ) -> impl Future<Output = Result<PutOutcome, Error>> + Send;
+
+    /// The entries under a prefix.
+    fn list(
+        &self,
+        bucket: Bucket,
+        prefix: &str,
+    ) -> impl Future<Output = Result<Listing, Error>> + Send;
+
+    /// Changes under a prefix after a position.
+    fn watch(
+        &self,
+        bucket: Bucket,
+        prefix: &str,
+        after: u64,
+    ) -> impl Future<Output = Result<Watch, Error>> + Send;
+
+    /// Whether the backend can be reached now: nobody else's silence counts while it cannot.
+    fn is_connected(&self) -> bool;
+
+    /// Ends what runs behind the bus; bounded in time.
+    fn close(&self) -> impl Future<Output = ()> + Send;
+}
+
+impl Reader {
+    /// A reader fed through a bounded channel by `task`, which ends with it.
+    pub(crate) fn new(
+        items: mpsc::Receiver<Result<Item, Error>>,
+        task: Option<tokio_util::task::AbortOnDropHandle<()>>,
+    ) -> Self {
+        Self(items, task)
+    }
+
+    /// The next item; none at the end. After an error there is nothing more.
+    pub async fn next(&mut self) -> Option<Result<Item, Error>> {
+        self.0.recv().await
+    }
+
+    /// What has already arrived; none if that is nothing.
+    pub fn ready(&mut self) -> Option<Result<Item, Error>> {
+        self.0.try_recv().ok()
+    }
+}
+
+impl Watch {
+    /// A watch fed through a bounded channel by `task`, which ends with it.
+    pub(crate) fn new(
+        changes: mpsc::Receiver<Result<Entry, Error>>,
+        task: Option<tokio_util::task::AbortOnDropHandle<()>>,
+    ) -> Self {
+        Self(changes, task)
+    }
+
+    /// The next change; none when the bus is closed. After an error there is nothing more.
+    pub async fn next(&mut self) -> Option<Result<Entry, Error>> {
+        self.0.recv().await
+    }
+
+    /// What has already arrived; none if that is nothing.
+    pub fn ready(&mut self) -> Option<Result<Entry, Error>> {
+        self.0.try_recv().ok()
+    }
+}

@@ -1,0 +1,3 @@
+//! The `wirebell` program.
+
+fn main() {}

@@ -1,0 +1,200 @@
+//! What a subscriber wants, as the api writes it.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::model::duration;
+use crate::model::id::Key;
+use crate::model::id::Lang;
+use crate::model::id::SubscriptionId;
+use crate::model::id::Topic;
+use crate::model::rule::Nature;
+use crate::model::rule::Severity;
+use crate::model::time::Time;
+use crate::model::version::Version;
+
+/// Most filter versions kept: behind the oldest neither pull nor replay goes.
+pub const MAX_FILTER_VERSIONS: usize = 64;
+/// Most requests that wait to be carried out.
+pub const MAX_REQUESTS: usize = 64;
+
+/// Topics asked for: `*`, or names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub enum Topics {
+    /// Every topic, also those that come later.
+    All,
+    /// These, at least one.
+    Named(Vec<Topic>),
+}
+
+impl TryFrom<Vec<String>> for Topics {
+    type Error = String;
+
+    fn try_from(names: Vec<String>) -> Result<Self, String> {
+        if names.is_empty() {
+            return Err("topics must name at least one topic, or \"*\" for all".to_owned());
+        }
+        if names.iter().any(|n| n == "*") {
+            return Ok(Self::All);
+        }
+        let named = names.into_iter().map(Topic::new).collect::<Result<Vec<_>, _>>();
+        named.map(Self::Named).map_err(|e| e.to_string())
+    }
+}
+
+impl From<Topics> for Vec<String> {
+    fn from(topics: Topics) -> Vec<String> {
+        match topics {
+            Topics::All => vec!["*".to_owned()],
+            Topics::Named(names) => names.into_iter().map(String::from).collect(),
+        }
+    }
+}
+
+/// Which events a subscription is for. What is empty or none asks for nothing in particular.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    /// Topics asked for.
+    pub topics: Topics,
+    /// Least severity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_severity: Option<Severity>,
+    /// Keys asked for; all where empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<Key>,
+    /// Languages of at least one article; all where empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub langs: Vec<Lang>,
+    /// Natures asked for; only `actual` where empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub natures: Vec<Nature>,
+    /// Whether `alert.expired` is asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expired: bool,
+}
+
+/// A filter and the end of the event log when it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterVersion {
+    /// 1, 2, 3 …
+    pub number: u32,
+    /// It applies to no event at or before this position.
+    pub effective_after: u64,
+    /// What is asked for.
+    pub filter: Filter,
+}
+
+/// A signing key as shown to its owner: `whsec_` and base64. Its `Debug` hides it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes the text as it is; what signs checks its form.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for signing and for the one time it is shown.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+/// A key and how long it signs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningKey {
+    /// The key.
+    pub secret: Secret,
+    /// It signs until then; none for the current key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+}
+
+/// The shape of the request body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Wirebell's own, Standard Webhooks.
+    #[default]
+    Wirebell,
+}
+
+/// Something the notifier is asked to do once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum RequestKind {
+    /// Send a `test.ping`.
+    Test {
+        /// Its own id.
+        id: String,
+    },
+}
+
+/// A numbered request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// 1, 2, 3 … within the subscription.
+    pub number: u64,
+    /// When it was made.
+    pub at: Time,
+    /// What is asked for.
+    #[serde(flatten)]
+    pub kind: RequestKind,
+}
+
+/// A subscription: what is wanted. What is (cursor, state) is the notifier's own record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Record version.
+    pub v: Version,
+    /// Its id.
+    pub id: SubscriptionId,
+    /// Where webhooks go; checked when written and judged again at each connect.
+    pub url: String,
+    /// What its owner calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Shape of the body.
+    #[serde(default)]
+    pub format: Format,
+    /// Signing keys, the current one first; all of them sign.
+    pub keys: Vec<SigningKey>,
+    /// Numbered versions of the filter, oldest first, at least one.
+    pub filters: Vec<FilterVersion>,
+    /// Requests in flight at once, 1 to 32; above 1 gives up order.
+    pub max_in_flight: u32,
+    /// Most requests a second; none where not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
+    /// Longest wait before an event that is no ending is given up as outdated.
+    #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Duration>,
+    /// Its owner asked for a pause.
+    #[serde(default)]
+    pub paused: bool,
+    /// Asked for and perhaps not yet carried out, oldest first.
+    #[serde(default)]
+    pub requests: Vec<Request>,
+    /// When it was made.
+    pub created_at: Time,
+    /// When its definition last changed.
+    pub updated_at: Time,
+}
+
+impl Subscription {
+    /// The newest filter.
+    pub fn filter(&self) -> &Filter {
+        &self.filters.last().expect("a subscription has at least one filter").filter
+    }
+}
