@@ -4,8 +4,10 @@
 //! delivery -> egress`. `docs/ARCHITECTURE.md` has the map and the invariants; the order of the
 //! modules below is the order in which they may use one another.
 
+pub mod alerts;
 pub mod bus;
 pub mod clock;
+pub mod delivery;
 pub mod model;
 pub mod supervise;
 pub mod telemetry;

@@ -172,11 +172,6 @@ pub struct Subscription {
     pub keys: Vec<SigningKey>,
     /// Numbered versions of the filter, oldest first, at least one.
     pub filters: Vec<FilterVersion>,
-    /// Requests in flight at once, 1 to 32; above 1 gives up order.
-    pub max_in_flight: u32,
-    /// Most requests a second; none where not set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rate: Option<u32>,
     /// Longest wait before an event that is no ending is given up as outdated.
     #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Duration>,

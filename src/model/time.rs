@@ -18,7 +18,7 @@ pub struct Time(i64);
 pub struct BadTime(String);
 
 const FIRST_MS: i64 = -62_167_219_200_000;
-const LAST_MS: i64 = 253_402_214_400_000;
+const LAST_MS: i64 = 253_402_207_200_000;
 
 impl Time {
     /// From milliseconds since 1970, held within the years 0 to 9999.

@@ -1,0 +1,26 @@
+//! The life of an alert: (states, input, time) to (states, events). Pure.
+//!
+//! A [`Book`] holds the states of some rules. Live work keeps one for the rules of each shard it
+//! owns; stories and `backtest` keep one for the whole rule set. All of them call the same two
+//! functions: [`Book::advance`] lets timers act up to a time, [`Book::apply`] takes an article.
+//!
+//! # Invariants
+//! - What is decided follows from the order of the articles and their times alone.
+//! - A state says up to which log position it has applied articles; at or below it an article
+//!   changes nothing, so reading on from an older cursor repeats nothing.
+//! - Within a state time never goes back.
+//! - One article gives one alert at most one event.
+
+pub mod book;
+mod concern;
+mod emit;
+pub mod state;
+mod step;
+
+pub use book::Book;
+pub use book::Context;
+pub use book::Decision;
+pub use book::Input;
+pub use state::Alert;
+pub use state::AlertState;
+pub use state::StateKey;

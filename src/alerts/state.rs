@@ -1,0 +1,258 @@
+//! What is remembered of an alert.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::model::AlertId;
+use crate::model::Article;
+use crate::model::ArticleId;
+use crate::model::Event;
+use crate::model::Evidence;
+use crate::model::Key;
+use crate::model::Mode;
+use crate::model::Nature;
+use crate::model::RuleId;
+use crate::model::Time;
+use crate::model::Version;
+use crate::model::duration;
+use crate::model::event::AlertView;
+use crate::model::event::EventArticle;
+use crate::model::event::MAX_ARTICLES;
+use crate::model::event::Status;
+use crate::model::rule::UpdateEvery;
+
+/// How long a closed alert is remembered.
+pub const REMEMBERED: Duration = Duration::from_secs(48 * 3600);
+/// Most counted articles kept by id; later ones count and are not listed.
+pub const MAX_COUNTED: usize = 1_000;
+/// Most predecessors kept.
+const MAX_PREDECESSORS: usize = 64;
+/// Length of an excerpt, in code points.
+const EXCERPT_CHARS: usize = 280;
+
+/// Which alert of which rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StateKey {
+    /// The rule whose alert it is.
+    pub rule: RuleId,
+    /// What it is about.
+    pub key: Key,
+    /// Whether it is about something real.
+    pub nature: Nature,
+}
+
+/// The record of one key of one rule, as stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertState {
+    /// Record version.
+    pub v: Version,
+    /// Which alert of which rule.
+    #[serde(flatten)]
+    pub at: StateKey,
+    /// Position in the log up to which articles have been applied.
+    pub applied: u64,
+    /// The latest time this state has seen.
+    pub now: Time,
+    /// Events of the last step; published after this record is written.
+    pub outbox: Vec<Event>,
+    /// The alert that is open or closed last.
+    pub alert: Alert,
+    /// Earlier alerts of this key that closed less than 48 h ago.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predecessors: Vec<Closed>,
+}
+
+/// An earlier alert of a key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Closed {
+    /// Its id.
+    pub id: AlertId,
+    /// When and by what it closed.
+    pub closing: Closing,
+}
+
+/// How an alert closed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Closing {
+    /// When it closed, by the clock of the log.
+    pub at: Time,
+    /// The date of what closed it: a start must be dated after that to open anew.
+    pub dated: Time,
+    /// The revision that closed it; none for the clock's own closing.
+    pub by: Option<(ArticleId, u32)>,
+}
+
+/// An article that made or joined an alert.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Its id.
+    pub id: ArticleId,
+    /// The newest revision seen.
+    pub revision: u32,
+    /// Who stands behind it: articles of one owner are not independent.
+    pub owner: String,
+    /// When it was received.
+    pub received: Time,
+    /// Its title, for a correction to quote.
+    pub title: String,
+    /// What matched, for a correction to quote.
+    pub evidence: Vec<Evidence>,
+}
+
+/// An alert and what its next step needs to know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// As events show it.
+    #[serde(flatten)]
+    pub view: AlertView,
+    /// The mode it opened with, which it keeps.
+    pub mode: Mode,
+    /// Number of its last event.
+    pub events: u32,
+    /// Time of its last event.
+    pub last_event_at: Time,
+    /// Every start so far was a doubtful one.
+    pub doubtful: bool,
+    /// The date of the article that opened it.
+    pub opened_dated: Time,
+    /// Set when it is closed.
+    pub closing: Option<Closing>,
+    /// Articles that made or joined it, at most [`MAX_COUNTED`].
+    pub counted: Vec<Counted>,
+    /// Articles that counted beyond that.
+    #[serde(default)]
+    pub uncounted: u32,
+    /// When the last counted article was received.
+    pub last_counted_at: Time,
+    /// Articles no event has told yet, oldest first.
+    pub untold: Vec<EventArticle>,
+    /// How many more there were.
+    #[serde(default)]
+    pub untold_more: u32,
+    /// A waiting update is due then.
+    pub update_due: Option<Time>,
+    /// The waiting update says that an end was possible.
+    #[serde(default)]
+    pub update_possible_end: bool,
+    /// The rule's cooldown when it opened: the rule may be gone later.
+    pub update_every: UpdateEvery,
+    /// Without news for so long it expires.
+    #[serde(with = "duration")]
+    pub close_after: Duration,
+}
+
+impl Alert {
+    /// Whether it is open, doubtful or not.
+    pub fn is_open(&self) -> bool {
+        self.view.status == Status::Open
+    }
+
+    /// The counted article with this id.
+    pub(super) fn counted_mut(&mut self, id: &ArticleId) -> Option<&mut Counted> {
+        self.counted.iter_mut().find(|c| c.id == *id)
+    }
+
+    /// Groups of counted articles with one owner, received at or after `from`.
+    pub(super) fn independent_since(&self, from: Time) -> u32 {
+        let owners: std::collections::BTreeSet<&str> =
+            self.counted.iter().filter(|c| c.received >= from).map(|c| c.owner.as_str()).collect();
+        u32::try_from(owners.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Notes an article that no event has told yet.
+    pub(super) fn add_untold(&mut self, article: EventArticle) {
+        self.untold.retain(|known| known.id != article.id);
+        self.untold.push(article);
+        if self.untold.len() > MAX_ARTICLES {
+            self.untold.remove(0);
+            self.untold_more = self.untold_more.saturating_add(1);
+        }
+    }
+
+    /// When the next timer is due, and whether it closes the alert.
+    pub(super) fn next_timer(&self) -> Option<(Time, Timer)> {
+        if !self.is_open() {
+            return None;
+        }
+        let closing = (self.last_counted_at.plus(self.close_after), Timer::Expire);
+        Some(match self.update_due {
+            Some(due) if due <= closing.0 => (due, Timer::Update),
+            _ => closing,
+        })
+    }
+}
+
+/// What a timer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    Update,
+    Expire,
+}
+
+impl AlertState {
+    /// Moves the current alert, if it is closed, among the predecessors, and forgets old ones.
+    pub(super) fn retire(&mut self, now: Time) {
+        if let Some(closing) = self.alert.closing.clone() {
+            self.predecessors.push(Closed { id: self.alert.view.id.clone(), closing });
+        }
+        self.predecessors.retain(|p| now.since(p.closing.at) < REMEMBERED);
+        if self.predecessors.len() > MAX_PREDECESSORS {
+            self.predecessors.remove(0);
+        }
+    }
+
+    /// Whether there is nothing left to remember at `now`.
+    pub fn is_forgotten(&self, now: Time) -> bool {
+        self.alert.closing.as_ref().is_some_and(|c| now.since(c.at) >= REMEMBERED)
+    }
+
+    /// Whether this revision closed the alert or one before it.
+    pub(super) fn closed_by(&self, id: &ArticleId, revision: u32) -> bool {
+        let by =
+            |closing: &Closing| closing.by.as_ref().is_some_and(|(a, r)| a == id && *r == revision);
+        self.alert.closing.as_ref().is_some_and(by)
+            || self.predecessors.iter().any(|p| by(&p.closing))
+    }
+}
+
+/// Who stands behind an article: its source's owner, else its source, else the host it is on.
+pub(super) fn owner_of(article: &Article) -> String {
+    if let Some(owner) = &article.owner {
+        return owner.clone();
+    }
+    let host = article.url.as_deref().and_then(|url| {
+        let rest = url.split_once("://")?.1;
+        rest.split(['/', '?', '#']).next().map(str::to_ascii_lowercase)
+    });
+    if article.source.as_str() != "push" {
+        return article.source.to_string();
+    }
+    host.unwrap_or_else(|| "push".to_owned())
+}
+
+/// An article as an event shows it.
+pub(super) fn shown(article: &Article, evidence: Vec<Evidence>) -> EventArticle {
+    EventArticle {
+        id: article.id.clone(),
+        revision: article.revision,
+        source: article.source.clone(),
+        url: article.url.clone(),
+        title: article.title.clone(),
+        lang: article.lang.clone(),
+        excerpt: excerpt(&article.body),
+        published_at: article.published_at,
+        first_seen_at: article.first_seen_at,
+        evidence,
+    }
+}
+
+fn excerpt(body: &str) -> String {
+    let mut chars = body.chars();
+    let mut text: String = chars.by_ref().take(EXCERPT_CHARS).collect();
+    if chars.next().is_some() {
+        text.push('…');
+    }
+    text
+}

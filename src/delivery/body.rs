@@ -1,0 +1,192 @@
+//! The bytes of a webhook: the same for every try, but for `late`.
+
+use crate::model::Event;
+use crate::model::SubscriptionId;
+use crate::model::Time;
+use crate::model::event::EventArticle;
+use crate::model::wire::Body;
+use crate::model::wire::Data;
+use crate::model::wire::EventHead;
+use crate::model::wire::Links;
+
+/// Largest body sent.
+pub const MAX_BYTES: usize = 256 * 1024;
+
+/// Excerpt lengths tried, one after the other, until the body fits.
+const EXCERPTS: [usize; 4] = [280, 120, 40, 0];
+/// Evidence kept per article once excerpts alone do not help.
+const EVIDENCE: [usize; 4] = [40, 8, 2, 0];
+
+/// Who is told, where in the sequence, and where people can look.
+#[derive(Clone, Copy, Debug)]
+pub struct Address<'a> {
+    /// The subscription.
+    pub subscription: &'a SubscriptionId,
+    /// The event's place among what was admitted.
+    pub sequence: u64,
+    /// The alert has ended meanwhile.
+    pub late: bool,
+    /// Base of links, without a slash at its end.
+    pub public_url: &'a str,
+}
+
+/// `webhook-id` of an event for a subscription: equal on every retry and replay.
+pub fn webhook_id(event_id: &str, subscription: &SubscriptionId) -> String {
+    format!("{event_id}-{subscription}")
+}
+
+/// The body of the native format, at most [`MAX_BYTES`] long: excerpts are shortened first, then
+/// evidence, then the oldest articles are left out and counted.
+pub fn native(event: &Event, address: Address<'_>) -> Vec<u8> {
+    let mut body = full(event, address);
+    let mut bytes = encode(&body);
+    for (excerpt, evidence) in EXCERPTS.into_iter().zip(EVIDENCE) {
+        if bytes.len() <= MAX_BYTES {
+            return bytes;
+        }
+        body.data.shortened = true;
+        body.data.articles.iter_mut().for_each(|a| shorten(a, excerpt, evidence));
+        bytes = encode(&body);
+    }
+    while bytes.len() > MAX_BYTES && !body.data.articles.is_empty() {
+        body.data.articles.remove(0);
+        body.data.more_articles = Some(body.data.more_articles.unwrap_or(0).saturating_add(1));
+        bytes = encode(&body);
+    }
+    bytes
+}
+
+/// The body of a `test.ping`.
+pub fn ping(id: &str, subscription: &SubscriptionId, at: Time) -> Vec<u8> {
+    encode(&Body {
+        kind: "test.ping".to_owned(),
+        timestamp: at,
+        data: Data {
+            event: EventHead {
+                id: id.to_owned(),
+                number: 0,
+                subscription: subscription.clone(),
+                sequence: 0,
+                late: false,
+                possible_end: false,
+            },
+            alert: None,
+            articles: Vec::new(),
+            more_articles: None,
+            shortened: false,
+            reason: None,
+            ruleset: None,
+            links: Links::default(),
+        },
+    })
+}
+
+fn full(event: &Event, address: Address<'_>) -> Body {
+    Body {
+        kind: event.kind.as_str().to_owned(),
+        timestamp: event.timestamp,
+        data: Data {
+            event: EventHead {
+                id: event.id.to_string(),
+                number: event.number,
+                subscription: address.subscription.clone(),
+                sequence: address.sequence,
+                late: event.late || address.late,
+                possible_end: event.possible_end,
+            },
+            alert: Some(event.alert.clone()),
+            articles: event.articles.clone(),
+            more_articles: (event.more_articles > 0).then_some(event.more_articles),
+            shortened: false,
+            reason: event.reason.clone(),
+            ruleset: Some(event.ruleset.clone()),
+            links: Links {
+                alert: Some(format!("{}/alerts/{}", address.public_url, event.alert.id)),
+            },
+        },
+    }
+}
+
+fn shorten(article: &mut EventArticle, excerpt: usize, evidence: usize) {
+    if article.excerpt.chars().count() > excerpt {
+        article.excerpt = article.excerpt.chars().take(excerpt).chain(['…']).collect();
+    }
+    article.evidence.truncate(evidence);
+    article.evidence.iter_mut().for_each(|e| {
+        if e.text.chars().count() > 1_000 {
+            e.text = e.text.chars().take(1_000).collect();
+        }
+    });
+}
+
+fn encode(body: &Body) -> Vec<u8> {
+    serde_json::to_vec(body).expect("plain data with text keys has a JSON form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::admission::tests::event;
+    use crate::model::ArticleId;
+    use crate::model::EventKind;
+    use crate::model::Evidence;
+    use crate::model::Field;
+    use crate::model::Severity;
+    use crate::model::SourceId;
+
+    fn address(subscription: &SubscriptionId) -> Address<'_> {
+        Address { subscription, sequence: 17, late: false, public_url: "http://127.0.0.1:8080" }
+    }
+
+    fn article(n: usize, excerpt: &str, evidence: usize) -> EventArticle {
+        let one = Evidence {
+            field: Field::Body,
+            start: 0,
+            end: 1,
+            text: "x".repeat(900),
+            term: "when".into(),
+        };
+        EventArticle {
+            id: ArticleId::of(&SourceId::push(), &n.to_string()),
+            revision: 1,
+            source: SourceId::push(),
+            url: None,
+            title: "t".repeat(2000),
+            lang: None,
+            excerpt: excerpt.to_owned(),
+            published_at: None,
+            first_seen_at: Time::from_millis(0),
+            evidence: vec![one; evidence],
+        }
+    }
+
+    #[test]
+    fn the_body_has_the_documented_shape() {
+        let subscription = SubscriptionId::from_random([1; 16]);
+        let event = event(EventKind::Opened, 1, "siren", Severity::Critical);
+        let body: serde_json::Value =
+            serde_json::from_slice(&native(&event, address(&subscription))).unwrap();
+        assert_eq!(body["type"], "alert.opened");
+        assert_eq!(body["data"]["event"]["sequence"], 17);
+        assert_eq!(body["data"]["alert"]["ended_at"], serde_json::Value::Null);
+        assert_eq!(body["data"]["reason"], serde_json::Value::Null);
+        let link = body["data"]["links"]["alert"].as_str().unwrap();
+        assert_eq!(link, format!("http://127.0.0.1:8080/alerts/{}", event.alert.id));
+        let id = webhook_id(event.id.as_str(), &subscription);
+        assert!(!id.contains('.'), "a dot would let two messages share a signature");
+    }
+
+    #[test]
+    fn a_body_stays_within_its_limit_and_keeps_the_article_that_caused_it() {
+        let subscription = SubscriptionId::from_random([1; 16]);
+        let mut event = event(EventKind::Updated, 2, "siren", Severity::Critical);
+        event.articles = (0..20).map(|n| article(n, &"e".repeat(300), 40)).collect();
+        let last = event.articles[19].id.clone();
+        let bytes = native(&event, address(&subscription));
+        assert!(bytes.len() <= MAX_BYTES, "{}", bytes.len());
+        let body: Body = serde_json::from_slice(&bytes).unwrap();
+        assert!(body.data.shortened);
+        assert_eq!(body.data.articles.last().unwrap().id, last);
+        assert_eq!(bytes, native(&event, address(&subscription)), "every try has the same bytes");
+    }
+}

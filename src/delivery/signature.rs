@@ -1,0 +1,207 @@
+//! Standard Webhooks 1.0 signatures, `v1`: HMAC-SHA256 over `id.timestamp.body`.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::Hmac;
+use hmac::KeyInit;
+use hmac::Mac;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use crate::model::subscription::Secret;
+
+/// How far a timestamp may be from the receiver's clock, both ways, inclusive.
+pub const TOLERANCE_SECONDS: i64 = 300;
+
+const PREFIX: &str = "whsec_";
+
+/// A signing key of 24 to 64 bytes, ready to sign.
+#[derive(Clone)]
+pub struct Key(Hmac<Sha256>);
+
+/// A secret that is no signing key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadSecret {
+    /// It does not begin with `whsec_`.
+    #[error("a secret begins with whsec_")]
+    Prefix,
+    /// What follows is no base64.
+    #[error("what follows whsec_ must be base64")]
+    Base64,
+    /// The key is too short or too long.
+    #[error("the key has {0} bytes, 24 to 64 are allowed")]
+    Length(usize),
+}
+
+/// Why a request is not to be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    /// A header is missing.
+    #[error("the header {0} is missing")]
+    Missing(&'static str),
+    /// The timestamp is no whole number of seconds.
+    #[error("webhook-timestamp {0:?} is no whole number of seconds")]
+    Timestamp(String),
+    /// The timestamp is too far from the receiver's clock.
+    #[error(
+        "webhook-timestamp is {0} s away from this clock, at most 300 s are allowed: check both clocks"
+    )]
+    Clock(i64),
+    /// No signature of the header fits.
+    #[error("no v1 signature fits: the secret is another one, or the body was changed on the way")]
+    Signature,
+}
+
+/// The three headers a receiver checks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Headers<'a> {
+    /// `webhook-id`
+    pub id: Option<&'a str>,
+    /// `webhook-timestamp`
+    pub timestamp: Option<&'a str>,
+    /// `webhook-signature`
+    pub signature: Option<&'a str>,
+}
+
+impl Key {
+    /// Reads `whsec_` and base64.
+    pub fn parse(secret: &Secret) -> Result<Self, BadSecret> {
+        let text = secret.expose().strip_prefix(PREFIX).ok_or(BadSecret::Prefix)?;
+        let bytes = STANDARD.decode(text).map_err(|_| BadSecret::Base64)?;
+        if !(24..=64).contains(&bytes.len()) {
+            return Err(BadSecret::Length(bytes.len()));
+        }
+        let mac = Hmac::new_from_slice(&bytes).map_err(|_| BadSecret::Length(bytes.len()))?;
+        Ok(Self(mac))
+    }
+
+    fn digest(&self, id: &str, timestamp: &str, body: &[u8]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(hidden)")
+    }
+}
+
+/// A new secret from 32 random bytes.
+pub fn secret_from_random(bytes: [u8; 32]) -> Secret {
+    Secret::new(format!("{PREFIX}{}", STANDARD.encode(bytes)))
+}
+
+/// The `webhook-signature` header: one signature per key.
+pub fn sign(keys: &[Key], id: &str, timestamp: i64, body: &[u8]) -> String {
+    let timestamp = timestamp.to_string();
+    let signatures: Vec<String> = keys
+        .iter()
+        .map(|key| format!("v1,{}", STANDARD.encode(key.digest(id, &timestamp, body))))
+        .collect();
+    signatures.join(" ")
+}
+
+/// Checks a request as a receiver does. Any listed `v1` signature that fits is enough; other
+/// versions are ignored; comparison takes the same time whatever differs.
+pub fn verify(
+    key: &Key,
+    headers: Headers<'_>,
+    body: &[u8],
+    now_seconds: i64,
+) -> Result<(), Mismatch> {
+    let id = headers.id.ok_or(Mismatch::Missing("webhook-id"))?;
+    let timestamp = headers.timestamp.ok_or(Mismatch::Missing("webhook-timestamp"))?;
+    let signature = headers.signature.ok_or(Mismatch::Missing("webhook-signature"))?;
+    let sent: i64 =
+        timestamp.parse().map_err(|_| Mismatch::Timestamp(timestamp.chars().take(40).collect()))?;
+    let away = now_seconds.saturating_sub(sent);
+    if away.checked_abs().is_none_or(|a| a > TOLERANCE_SECONDS) {
+        return Err(Mismatch::Clock(away));
+    }
+    let wanted = key.digest(id, timestamp, body);
+    let fits = signature
+        .split(' ')
+        .filter_map(|one| one.strip_prefix("v1,"))
+        .filter_map(|text| STANDARD.decode(text).ok())
+        .any(|given| given.ct_eq(&wanted).into());
+    if fits { Ok(()) } else { Err(Mismatch::Signature) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(byte: u8) -> Secret {
+        secret_from_random([byte; 32])
+    }
+
+    fn headers<'a>(id: &'a str, timestamp: &'a str, signature: &'a str) -> Headers<'a> {
+        Headers { id: Some(id), timestamp: Some(timestamp), signature: Some(signature) }
+    }
+
+    #[test]
+    fn an_independent_verifier_accepts_what_is_signed() {
+        let secret = secret(7);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let now = i64::try_from(now.as_secs()).unwrap();
+        let body = br#"{"type":"alert.opened"}"#;
+        let signature = sign(&[Key::parse(&secret).unwrap()], "evt_1-sub_1", now, body);
+        let judge = standardwebhooks::Webhook::new(secret.expose()).unwrap();
+        let mut map = http::HeaderMap::new();
+        map.insert("webhook-id", "evt_1-sub_1".parse().unwrap());
+        map.insert("webhook-timestamp", now.to_string().parse().unwrap());
+        map.insert("webhook-signature", signature.parse().unwrap());
+        judge.verify(body, &map).unwrap();
+    }
+
+    #[test]
+    fn every_key_signs_and_any_fitting_signature_is_enough() {
+        let (old, new) = (Key::parse(&secret(1)).unwrap(), Key::parse(&secret(2)).unwrap());
+        let signature = sign(&[new.clone(), old.clone()], "e", 1000, b"x");
+        for key in [&old, &new] {
+            verify(key, headers("e", "1000", &signature), b"x", 1300).unwrap();
+        }
+        let other = Key::parse(&secret(3)).unwrap();
+        let judged = verify(&other, headers("e", "1000", &signature), b"x", 1000);
+        assert_eq!(judged, Err(Mismatch::Signature));
+    }
+
+    #[test]
+    fn any_changed_bit_is_refused() {
+        let key = Key::parse(&secret(1)).unwrap();
+        let body = b"{\"a\":1}";
+        let signature = sign(std::slice::from_ref(&key), "e", 1000, body);
+        for bit in 0..body.len() * 8 {
+            let mut changed = body.to_vec();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let judged = verify(&key, headers("e", "1000", &signature), &changed, 1000);
+            assert_eq!(judged, Err(Mismatch::Signature), "bit {bit}");
+        }
+        assert!(verify(&key, headers("f", "1000", &signature), body, 1000).is_err());
+        assert!(verify(&key, headers("e", "1001", &signature), body, 1000).is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_exactly() {
+        let key = Key::parse(&secret(1)).unwrap();
+        let missing = verify(&key, Headers::default(), b"", 0).unwrap_err();
+        assert_eq!(missing, Mismatch::Missing("webhook-id"));
+        let odd = verify(&key, headers("e", "1e3", "v1,"), b"", 0).unwrap_err();
+        assert!(matches!(odd, Mismatch::Timestamp(_)));
+        let late = verify(&key, headers("e", "1000", "v1,"), b"", 1301).unwrap_err();
+        assert_eq!(late, Mismatch::Clock(301));
+        let far = verify(&key, headers("e", "-9223372036854775808", "v1,"), b"", 1).unwrap_err();
+        assert!(matches!(far, Mismatch::Clock(_)));
+        for (text, wrong) in [
+            ("abc", BadSecret::Prefix),
+            ("whsec_%", BadSecret::Base64),
+            ("whsec_AAAA", BadSecret::Length(3)),
+        ] {
+            assert_eq!(Key::parse(&Secret::new(text.to_owned())).unwrap_err(), wrong, "{text}");
+        }
+    }
+}
