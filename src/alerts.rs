@@ -19,7 +19,6 @@ mod step;
 
 pub use book::Book;
 pub use book::Context;
-pub use book::Decision;
 pub use book::Input;
 pub use state::Alert;
 pub use state::AlertState;

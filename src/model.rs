@@ -3,6 +3,7 @@
 //! Everything here is plain data with checking constructors. No IO, no clock, no async runtime.
 
 pub mod article;
+pub mod attempt;
 pub mod duration;
 pub mod event;
 pub mod id;
@@ -11,12 +12,14 @@ pub mod names;
 pub mod rule;
 pub mod subscription;
 pub mod time;
+pub mod verdict;
 pub mod version;
 pub mod wire;
 
 pub use article::Article;
 pub use article::Directive;
 pub use article::DirectiveKind;
+pub use attempt::Attempt;
 pub use event::Event;
 pub use event::EventKind;
 pub use id::AlertId;
@@ -38,4 +41,5 @@ pub use rule::Severity;
 pub use subscription::Filter;
 pub use subscription::Subscription;
 pub use time::Time;
+pub use verdict::Verdict;
 pub use version::Version;

@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
-use serde::Serialize;
-
 use crate::alerts::emit::Emission;
 use crate::alerts::state::AlertState;
 use crate::alerts::state::StateKey;
@@ -14,13 +11,11 @@ use crate::alerts::state::owner_of;
 use crate::alerts::step;
 use crate::model::Article;
 use crate::model::Event;
-use crate::model::EventId;
-use crate::model::EventKind;
 use crate::model::Key;
 use crate::model::Match;
 use crate::model::Rule;
-use crate::model::RuleId;
 use crate::model::Time;
+use crate::model::verdict::Decision;
 
 /// What a step needs to know besides the states.
 #[derive(Clone, Copy, Debug)]
@@ -40,37 +35,6 @@ pub struct Input<'a> {
     pub matches: &'a [Match],
     /// Its position in the log.
     pub position: u64,
-}
-
-/// What came of a match for one alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Effect {
-    /// It made an event.
-    Event(EventKind),
-    /// It joined an open alert and will be told with the next event.
-    Joined,
-    /// It is late and counts nowhere.
-    Late,
-    /// It is listed and changes nothing.
-    Listed,
-    /// There is no alert that it could end or take back.
-    Nothing,
-}
-
-/// A match's role and effect, as the verdict keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
-    /// The rule whose alert was meant.
-    pub rule: RuleId,
-    /// Its key.
-    pub key: Key,
-    /// What the match was to it: `start`, `doubtful`, `end`, `retract`, `corrected`.
-    pub role: step::Role,
-    /// What came of it.
-    pub effect: Effect,
-    /// The event, if there was one.
-    pub event: Option<EventId>,
 }
 
 /// What a step did.

@@ -2,13 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
-use serde::Serialize;
-
 use crate::alerts::book::Book;
 use crate::alerts::book::Context;
-use crate::alerts::book::Decision;
-use crate::alerts::book::Effect;
 use crate::alerts::book::Input;
 use crate::alerts::book::Step;
 use crate::alerts::concern::Closer;
@@ -41,22 +36,9 @@ use crate::model::Version;
 use crate::model::event::Confirmation;
 use crate::model::event::Status;
 use crate::model::rule::UpdateEvery;
-
-/// What an article is to a rule's alerts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// A report of it.
-    Start,
-    /// A report whose own words also end it or take it back.
-    Doubtful,
-    /// Words of its end.
-    End,
-    /// Words that take it back.
-    Retract,
-    /// A revision that no longer reports it.
-    Corrected,
-}
+use crate::model::verdict::Decision;
+use crate::model::verdict::Effect;
+use crate::model::verdict::Role;
 
 /// The article, what it is to one rule, and where events of this step are gathered.
 struct Work<'a> {

@@ -14,7 +14,6 @@ use crate::delivery::admission::Versions;
 use crate::delivery::admission::admits;
 use crate::delivery::schedule::FAILED_AFTER;
 use crate::delivery::schedule::FAILED_AFTER_SENDS;
-use crate::delivery::schedule::Outcome;
 use crate::delivery::schedule::Reply;
 use crate::delivery::schedule::wait;
 use crate::model::AlertId;
@@ -23,6 +22,7 @@ use crate::model::Subscription;
 use crate::model::SubscriptionId;
 use crate::model::Time;
 use crate::model::Version;
+use crate::model::attempt::Outcome;
 use crate::model::subscription::FilterVersion;
 
 /// How long an alert that was given up unsent is remembered after it closed.

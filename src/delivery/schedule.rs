@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::Serialize;
-
 use crate::model::Time;
+use crate::model::attempt::Outcome;
 
 /// Waits after consecutive failures; the last repeats.
 const STEPS: [Duration; 11] = [
@@ -45,58 +43,6 @@ pub enum Reply {
     Unknown,
     /// The address is not allowed.
     Refused,
-}
-
-/// What a reply means, as attempts and metrics name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// The receiver has it.
-    Delivered,
-    /// The receiver said no; its owner may mend that.
-    Rejected,
-    /// The receiver asks for less.
-    Throttled,
-    /// It never left.
-    NotSent,
-    /// It may have been received.
-    Unknown,
-    /// The address is not allowed.
-    Refused,
-    /// The receiver is gone and wants no more.
-    Gone,
-    /// The receiver refuses this format: no retry helps.
-    Unacceptable,
-    /// Given up after its time to live.
-    Outdated,
-    /// Given up after every try.
-    Failed,
-}
-
-impl Outcome {
-    /// The word in attempts and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Rejected => "rejected",
-            Self::Throttled => "throttled",
-            Self::NotSent => "not_sent",
-            Self::Unknown => "unknown",
-            Self::Refused => "refused",
-            Self::Gone => "gone",
-            Self::Unacceptable => "unacceptable",
-            Self::Outdated => "outdated",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Whether the receiver got the request or may have got it.
-    pub fn may_have_arrived(self) -> bool {
-        matches!(
-            self,
-            Self::Delivered | Self::Rejected | Self::Throttled | Self::Unknown | Self::Gone
-        )
-    }
 }
 
 impl Reply {

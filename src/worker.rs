@@ -1,0 +1,19 @@
+//! The loops: read, decide purely, publish, move the cursor. Shards and leases.
+
+pub mod lease;
+pub mod notifier;
+pub mod rules;
+
+/// What ends a worker before it is asked to end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bus failed in a way that waiting does not mend.
+    #[error("the {worker} worker cannot go on")]
+    Bus {
+        /// Which worker.
+        worker: &'static str,
+        /// Why.
+        #[source]
+        source: crate::bus::Error,
+    },
+}

@@ -1,0 +1,370 @@
+//! The rules worker: reads the log of articles in order and moves the alerts of its shards.
+//!
+//! Per article: match (pure), step (pure), write the states with their events inside, publish the
+//! events, write the verdicts, move the cursor. A crash anywhere repeats the rest, and a repeat is
+//! a no-op: states know what they have applied, events and verdicts are their subjects.
+
+mod shard;
+mod write;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+
+use crate::bus::Bus;
+use crate::bus::From;
+use crate::bus::Item;
+use crate::bus::Reader;
+use crate::bus::Selection;
+use crate::bus::Stored;
+use crate::bus::Stream;
+use crate::bus::Until;
+use crate::clock::Clock;
+use crate::model::Article;
+use crate::model::Match;
+use crate::model::Time;
+use crate::rules::RuleSet;
+use crate::telemetry::Board;
+use crate::telemetry::Health;
+use crate::telemetry::logs::chain;
+use crate::telemetry::metric;
+use crate::worker::lease::Change;
+use crate::worker::lease::Keeper;
+use crate::worker::lease::Settings as LeaseSettings;
+use shard::Shard;
+
+/// Most articles stepped before their states are written as one group.
+const BATCH: usize = 64;
+/// How often an article may be begun and not ended, after a first death, before it is buried.
+const MAX_TRIES: u32 = 4;
+/// Pause after the bus failed.
+const RETRY: Duration = Duration::from_millis(200);
+/// Longest wait for timers, so that a clock that was set is noticed.
+const MAX_TIMER_WAIT: Duration = Duration::from_secs(10);
+
+/// What a rules worker works with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How its shards are leased.
+    pub leases: LeaseSettings,
+    /// The rule set; a reload swaps it between two articles.
+    pub rules: Arc<ArcSwap<RuleSet>>,
+    /// The clock of timers.
+    pub clock: Clock,
+    /// Where it says how it is.
+    pub board: Board,
+}
+
+/// An article that was read and what matched; none where it cannot be understood.
+struct Read {
+    stored: Stored,
+    article: Option<(Article, Vec<Match>)>,
+}
+
+struct Worker<B> {
+    bus: B,
+    settings: Settings,
+    keeper: Arc<Keeper<B>>,
+    shards: BTreeMap<u16, Shard>,
+    reader: Option<Reader>,
+    /// Last position the reader delivered or passed.
+    position: u64,
+}
+
+/// Runs until `stop`; then finishes what is begun and gives its shards back.
+pub async fn run<B: Bus>(
+    bus: B,
+    settings: Settings,
+    stop: CancellationToken,
+) -> Result<(), crate::worker::Error> {
+    let clock = settings.clock.clone();
+    let keeper = Arc::new(Keeper::new(bus.clone(), clock, settings.leases.clone()));
+    settings.board.set("rules", Health::NotReady("waiting for its first leases".to_owned()));
+    let mut worker = Worker {
+        bus,
+        settings,
+        keeper: keeper.clone(),
+        shards: BTreeMap::new(),
+        reader: None,
+        position: 0,
+    };
+    let mut renewals = tokio::task::JoinSet::new();
+    let kept = keeper.clone();
+    renewals.spawn(async move { kept.run().await });
+    let result = worker.work(&stop).await;
+    renewals.shutdown().await;
+    worker.leave().await;
+    result.map_err(|source| crate::worker::Error::Bus { worker: "rules", source })
+}
+
+enum Woken {
+    Changes(Vec<Change>),
+    Item(Option<Result<Item, crate::bus::Error>>),
+    Timer,
+}
+
+impl<B: Bus> Worker<B> {
+    async fn work(&mut self, stop: &CancellationToken) -> Result<(), crate::bus::Error> {
+        loop {
+            let timer = self.until_timer();
+            let woken = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                changes = self.keeper.changes() => Woken::Changes(changes),
+                item = next(&mut self.reader) => Woken::Item(item),
+                () = tokio::time::sleep(timer) => Woken::Timer,
+            };
+            let done = match woken {
+                Woken::Changes(changes) => self.take_changes(changes).await,
+                Woken::Item(item) => self.take_item(item).await,
+                Woken::Timer => self.fire_timers().await,
+            };
+            if let Err(error) = done {
+                if !error.is_temporary() {
+                    return Err(error);
+                }
+                self.step_back(&error);
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+
+    /// After a failure in mid-write nobody knows what was written: the states are read again.
+    fn step_back(&mut self, error: &crate::bus::Error) {
+        let text = chain(error);
+        if self.settings.board.set("rules", Health::NotReady(text.clone())) {
+            tracing::warn!(error = text, "Rules worker waits for the bus");
+        }
+        for shard in std::mem::take(&mut self.shards).into_keys() {
+            self.keeper.drop_shard(shard);
+        }
+        self.reader = None;
+    }
+
+    async fn take_changes(&mut self, changes: Vec<Change>) -> Result<(), crate::bus::Error> {
+        let mut grants = Vec::new();
+        let mut surplus = Vec::new();
+        for change in changes {
+            match change {
+                Change::Taken(grant) => grants.push(grant),
+                Change::Lost(shard) => {
+                    tracing::warn!(shard, "Rules shard lost");
+                    self.shards.remove(&shard);
+                    grants.retain(|g| g.shard != shard);
+                }
+                Change::Yield(shard) => surplus.push(shard),
+            }
+        }
+        if !surplus.is_empty() {
+            surplus.iter().for_each(|shard| drop(self.shards.remove(shard)));
+            self.keeper.give_back(&surplus).await?;
+        }
+        if !grants.is_empty() {
+            let taken = shard::load(&self.bus, &self.keeper, &grants).await?;
+            self.shards.extend(taken);
+            write::republish(&self.bus, &self.shards, &grants).await?;
+            self.reader = None;
+        }
+        self.open_reader().await?;
+        self.settings.board.set("rules", Health::Ready);
+        Ok(())
+    }
+
+    /// One reader for all shards, from the lowest cursor: a shard drops what is at or below its own.
+    async fn open_reader(&mut self) -> Result<(), crate::bus::Error> {
+        let Some(lowest) = self.shards.values().map(|s| s.cursor).min() else {
+            self.reader = None;
+            return Ok(());
+        };
+        if self.reader.is_none() {
+            let selection = Selection {
+                from: From::After(lowest),
+                until: Until::Forever,
+                filter: "wb.article.>".to_owned(),
+            };
+            self.reader = Some(self.bus.read(Stream::Articles, selection).await?);
+            self.position = lowest;
+        }
+        Ok(())
+    }
+
+    async fn take_item(
+        &mut self,
+        item: Option<Result<Item, crate::bus::Error>>,
+    ) -> Result<(), crate::bus::Error> {
+        let mut batch = Vec::new();
+        let mut next = item;
+        let mut failed = None;
+        loop {
+            match next {
+                Some(Ok(Item::Record(stored))) => batch.push(stored),
+                Some(Ok(Item::Overtaken { cursor, first })) => {
+                    tracing::error!(cursor, first, "Articles went unread: retention took them");
+                    metrics::counter!(metric::OVERTAKEN, "worker" => "rules")
+                        .increment(first.saturating_sub(cursor + 1));
+                }
+                Some(Err(error)) => failed = Some(error),
+                None => self.reader = None,
+            }
+            let reader = match &mut self.reader {
+                Some(reader) if failed.is_none() && batch.len() < BATCH => reader,
+                _ => break,
+            };
+            match reader.ready() {
+                Some(more) => next = Some(more),
+                None => break,
+            }
+        }
+        self.take_batch(batch).await?;
+        match failed {
+            Some(error) => Err(error),
+            None => self.open_reader().await,
+        }
+    }
+
+    async fn take_batch(&mut self, batch: Vec<Stored>) -> Result<(), crate::bus::Error> {
+        let Some(last) = batch.last().map(|stored| stored.seq) else { return Ok(()) };
+        let rules = self.settings.rules.load_full();
+        let read = match_all(batch, rules.clone()).await;
+        for each in read.iter().filter(|r| r.article.is_none()) {
+            write::bury(&self.bus, &each.stored, "undecodable").await?;
+        }
+        let mut plain = Vec::with_capacity(read.len());
+        for one in read {
+            if self.shards.values().any(|s| s.is_careful(one.stored.seq)) {
+                self.take_group(&std::mem::take(&mut plain), &rules).await?;
+                self.take_carefully(one, &rules).await?;
+            } else {
+                plain.push(one);
+            }
+        }
+        self.take_group(&plain, &rules).await?;
+        self.position = last;
+        Ok(())
+    }
+
+    /// In the stretch where an owner died, the cursor is written before each article, so that it
+    /// names the culprit: begun so often without an end, the article is buried.
+    async fn take_carefully(&mut self, one: Read, rules: &RuleSet) -> Result<(), crate::bus::Error> {
+        let seq = one.stored.seq;
+        let mut begun = Vec::new();
+        for (number, shard) in self.shards.iter_mut().filter(|(_, s)| s.is_careful(seq)) {
+            let tries = shard.tries_of(seq);
+            if tries >= MAX_TRIES {
+                write::bury(&self.bus, &one.stored, "killed_its_owners").await?;
+                shard.skip(seq);
+            } else {
+                begun.push((*number, seq.saturating_sub(1), tries + 1));
+            }
+        }
+        for lost in self.keeper.write_cursors(&begun).await? {
+            self.shards.remove(&lost);
+        }
+        self.take_group(&[one], rules).await
+    }
+
+    async fn take_group(&mut self, read: &[Read], rules: &RuleSet) -> Result<(), crate::bus::Error> {
+        if read.is_empty() {
+            return Ok(());
+        }
+        self.shards.retain(|shard, _| self.keeper.is_held(*shard));
+        let mut group = write::Group::default();
+        for (number, shard) in &mut self.shards {
+            for one in read {
+                shard.step(*number, one, rules, &mut group);
+            }
+        }
+        self.write(group).await
+    }
+
+    async fn write(&mut self, mut group: write::Group) -> Result<(), crate::bus::Error> {
+        write::states(&self.bus, &mut self.shards, &mut group).await?;
+        let (events, verdicts) = tokio::join!(
+            write::events(&self.bus, &group.events),
+            write::verdicts(&self.bus, &group.verdicts),
+        );
+        events?;
+        verdicts?;
+        for (number, shard) in &self.shards {
+            self.keeper.note_cursor(*number, shard.cursor);
+        }
+        Ok(())
+    }
+
+    /// Timers run on the clock of the log: never ahead of an unread article.
+    async fn fire_timers(&mut self) -> Result<(), crate::bus::Error> {
+        let now = self.now();
+        if self.shards.values().all(|s| s.next_due.is_none_or(|due| due > now)) {
+            return Ok(());
+        }
+        let end = self.bus.end(Stream::Articles).await?;
+        if self.position < end {
+            return Ok(());
+        }
+        self.shards.retain(|shard, _| self.keeper.is_held(*shard));
+        let rules = self.settings.rules.load_full();
+        let mut group = write::Group::default();
+        for (number, shard) in &mut self.shards {
+            shard.advance(*number, now, &rules, &mut group);
+        }
+        self.write(group).await
+    }
+
+    fn until_timer(&self) -> Duration {
+        let due = self.shards.values().filter_map(|s| s.next_due).min();
+        due.map_or(MAX_TIMER_WAIT, |due| due.since(self.now()).min(MAX_TIMER_WAIT))
+            .max(Duration::from_millis(20))
+    }
+
+    fn now(&self) -> Time {
+        Time::from_millis(self.settings.clock.now_ms())
+    }
+
+    async fn leave(&mut self) {
+        let shards: Vec<u16> = self.shards.keys().copied().collect();
+        let bounded = tokio::time::timeout(Duration::from_secs(3), async {
+            self.keeper.give_back(&shards).await?;
+            self.keeper.leave().await
+        });
+        match bounded.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = chain(&error), "Rules leases not given back");
+            }
+            Err(_) => tracing::warn!("Rules leases not given back in time"),
+        }
+    }
+}
+
+async fn next(reader: &mut Option<Reader>) -> Option<Result<Item, crate::bus::Error>> {
+    match reader {
+        Some(reader) => reader.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Decodes and matches off the runtime. A panic in there ends the worker: the lease counts it.
+async fn match_all(batch: Vec<Stored>, rules: Arc<RuleSet>) -> Vec<Read> {
+    let work = move || batch.into_iter().map(|stored| match_one(stored, &rules)).collect();
+    match tokio::task::spawn_blocking(work).await {
+        Ok(read) => read,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn match_one(stored: Stored, rules: &RuleSet) -> Read {
+    let article = serde_json::from_slice::<Article>(&stored.payload).ok();
+    let article = article.map(|article| {
+        let began = std::time::Instant::now();
+        let matches = rules.matches(&article);
+        metrics::histogram!(metric::MATCH_SECONDS).record(began.elapsed());
+        for one in &matches {
+            metrics::counter!(metric::MATCHES, "rule" => one.rule.to_string()).increment(1);
+        }
+        (article, matches)
+    });
+    Read { stored, article }
+}
