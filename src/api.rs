@@ -1,0 +1,156 @@
+//! Inbound HTTP: articles in, subscriptions, alerts, probes.
+//!
+//! Every answer that is no success is `application/problem+json`. Accepted means durable.
+
+mod alerts;
+mod articles;
+mod guard;
+mod index;
+mod probes;
+mod problem;
+mod subscriptions;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::get;
+use axum::routing::post;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::bus::Bus;
+use crate::clock::Clock;
+use crate::egress::Policy;
+use crate::rules::RuleSet;
+use crate::telemetry::Board;
+
+pub use guard::Access;
+pub use index::Index;
+
+/// Largest request with articles.
+const MAX_PUSH_BYTES: usize = 16 * 1024 * 1024;
+/// Largest other request.
+const MAX_ADMIN_BYTES: usize = 1024 * 1024;
+
+/// What the api works with.
+#[derive(Clone)]
+pub struct Settings {
+    /// Who may ask.
+    pub access: Access,
+    /// The rule set: topics are checked against it.
+    pub rules: Arc<ArcSwap<RuleSet>>,
+    /// The clock that stamps receipts.
+    pub clock: Clock,
+    /// How every part is.
+    pub board: Board,
+    /// Which webhook addresses are allowed.
+    pub policy: Arc<Policy>,
+    /// Renders the metrics.
+    pub metrics: PrometheusHandle,
+}
+
+/// Why the api cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The port is taken, or the address is not this machine's.
+    #[error("cannot listen on {addr}: choose another address with --listen")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// The system's words.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The server failed.
+    #[error("serving HTTP failed")]
+    Serve(#[source] std::io::Error),
+    /// The log of events cannot be read.
+    #[error("reading events for the list of alerts failed")]
+    Index(#[source] crate::bus::Error),
+}
+
+/// What handlers share.
+struct Shared<B> {
+    bus: B,
+    settings: Settings,
+    index: Index,
+}
+
+type App<B> = Arc<Shared<B>>;
+
+/// Takes the address. Done before anything else starts, so that a taken port is said at once.
+pub async fn bind(addr: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(addr).await.map_err(|source| Error::Listen { addr, source })
+}
+
+/// Serves the API and keeps the list of alerts until `stop`.
+pub async fn run<B: Bus>(
+    bus: B,
+    listener: TcpListener,
+    settings: Settings,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let index = Index::default();
+    let shared = Arc::new(Shared { bus: bus.clone(), settings, index: index.clone() });
+    let board = shared.settings.board.clone();
+    let serving = axum::serve(listener, router(shared)).with_graceful_shutdown({
+        let stop = stop.clone();
+        async move { stop.cancelled().await }
+    });
+    tokio::select! {
+        biased;
+        served = async { serving.await } => served.map_err(Error::Serve),
+        failed = index.fill(&bus, &board) => Err(Error::Index(failed)),
+    }
+}
+
+/// Serves probes and metrics only, for workers that are not the api.
+pub async fn run_probes(
+    listener: TcpListener,
+    board: Board,
+    metrics: PrometheusHandle,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    axum::serve(listener, probes::router(board, metrics))
+        .with_graceful_shutdown(async move { stop.cancelled().await })
+        .await
+        .map_err(Error::Serve)
+}
+
+fn router<B: Bus>(shared: App<B>) -> Router {
+    let articles = Router::new()
+        .route("/v1/articles", post(articles::push::<B>))
+        .route("/v1/articles/{id}", get(articles::show::<B>))
+        .layer(DefaultBodyLimit::max(MAX_PUSH_BYTES));
+    let admin = Router::new()
+        .route("/v1/subscriptions", post(subscriptions::create::<B>).get(subscriptions::list::<B>))
+        .route(
+            "/v1/subscriptions/{id}",
+            get(subscriptions::show::<B>)
+                .patch(subscriptions::change::<B>)
+                .delete(subscriptions::remove::<B>),
+        )
+        .route("/v1/subscriptions/{id}/test", post(subscriptions::test::<B>))
+        .route("/v1/alerts", get(alerts::list::<B>))
+        .route("/v1/alerts/{id}", get(alerts::show::<B>))
+        .route("/v1/topics", get(alerts::topics::<B>))
+        .layer(DefaultBodyLimit::max(MAX_ADMIN_BYTES));
+    let access = shared.settings.access.clone();
+    let probes = probes::router(shared.settings.board.clone(), shared.settings.metrics.clone());
+    Router::new()
+        .merge(articles)
+        .merge(admin)
+        .with_state(shared)
+        .merge(probes)
+        .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(middleware::from_fn(move |request, next| {
+            guard::check(access.clone(), request, next)
+        }))
+        .layer(middleware::from_fn(problem::count))
+}

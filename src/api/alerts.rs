@@ -1,0 +1,177 @@
+//! Alerts: the list, and one with its whole history and who was told.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::extract::Path;
+use axum::extract::State;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::api::App;
+use crate::api::problem::Fault;
+use crate::api::problem::Problem;
+use crate::api::problem::Query;
+use crate::bus::Bucket;
+use crate::bus::Bus;
+use crate::bus::Item;
+use crate::bus::Selection;
+use crate::bus::Stream;
+use crate::bus::Until;
+use crate::delivery::Delivery;
+use crate::delivery::Facts;
+use crate::delivery::Logged;
+use crate::delivery::admission::Versions;
+use crate::delivery::admission::admits;
+use crate::model::AlertId;
+use crate::model::Event;
+use crate::model::Mode;
+use crate::model::Subscription;
+use crate::model::SubscriptionId;
+use crate::model::Time;
+use crate::model::event::AlertView;
+use crate::model::event::Status;
+
+const PAGE: usize = 100;
+const MAX_PAGE: usize = 1_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    topic: Option<String>,
+    status: Option<Status>,
+    since: Option<String>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    alert: AlertView,
+    mode: Mode,
+    events: u32,
+}
+
+/// `GET /v1/alerts`
+pub(super) async fn list<B: Bus>(
+    State(app): State<App<B>>,
+    Query(query): Query<ListQuery>,
+) -> Result<axum::Json<Value>, Problem> {
+    let limit = query.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let wrong = |name: &str, message: String| {
+        Problem::invalid(vec![Fault::new(format!("?{name}"), message)])
+    };
+    let since = query.since.as_deref().map(Time::from_str).transpose();
+    let since = since.map_err(|e| wrong("since", e.to_string()))?;
+    let before = query.cursor.as_deref().map(u64::from_str).transpose();
+    let before = before
+        .map_err(|_| wrong("cursor", "take next_cursor of the page before".to_owned()))?
+        .unwrap_or(u64::MAX);
+    let wanted = |view: &AlertView| {
+        query.topic.as_deref().is_none_or(|t| t == view.topic.as_str())
+            && query.status.is_none_or(|s| s == view.status)
+            && since.is_none_or(|t| view.updated_at >= t)
+    };
+    let mut found: Vec<_> =
+        app.index.before(before).into_iter().filter(|k| wanted(&k.view)).take(limit + 1).collect();
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|k| k.position.to_string());
+    let data: Vec<Listed> = found
+        .into_iter()
+        .map(|k| Listed { alert: k.view, mode: k.mode, events: k.events })
+        .collect();
+    Ok(axum::Json(json!({"data": data, "next_cursor": next})))
+}
+
+#[derive(Serialize)]
+struct Told {
+    subscription: SubscriptionId,
+    /// Types of the events that were sent or given up.
+    settled: Vec<&'static str>,
+    /// Types of the events that wait.
+    waiting: Vec<&'static str>,
+}
+
+/// `GET /v1/alerts/{id}`
+pub(super) async fn show<B: Bus>(
+    State(app): State<App<B>>,
+    Path(id): Path<String>,
+) -> Result<axum::Json<Value>, Problem> {
+    let unknown = || Problem::not_found("alert", &id);
+    let alert = AlertId::new(id.clone()).map_err(|_| unknown())?;
+    let topic = app.index.find(&alert).map_or_else(|| "*".to_owned(), |(topic, _)| topic.to_string());
+    let events = history(&app, &format!("wb.event.{topic}.{alert}.*")).await?;
+    let Some(last) = events.last() else { return Err(unknown()) };
+    let told = told(&app, &events).await?;
+    let events_json: Vec<&Event> = events.iter().map(|l| &l.event).collect();
+    let alert = &last.event.alert;
+    Ok(axum::Json(json!({"alert": alert, "events": events_json, "told": told})))
+}
+
+async fn history<B: Bus>(app: &App<B>, filter: &str) -> Result<Vec<Logged>, Problem> {
+    let selection = Selection {
+        from: crate::bus::From::Start,
+        until: Until::End,
+        filter: filter.to_owned(),
+    };
+    let mut reader = app.bus.read(Stream::Events, selection).await?;
+    let mut events: Vec<Logged> = Vec::new();
+    while let Some(item) = reader.next().await {
+        let Item::Record(stored) = item? else { continue };
+        let Ok(event) = serde_json::from_slice::<Event>(&stored.payload) else { continue };
+        let earlier: Arc<[Facts]> =
+            events.iter().map(|l| Facts::of(l.seq, &l.event)).collect();
+        events.push(Logged { seq: stored.seq, event, earlier });
+    }
+    Ok(events)
+}
+
+/// Who was told follows from the filters and cursors: it is computed, not stored.
+async fn told<B: Bus>(app: &App<B>, events: &[Logged]) -> Result<Vec<Told>, Problem> {
+    let wanted = app.bus.list(Bucket::Subscriptions, "").await?;
+    let done = app.bus.list(Bucket::Deliveries, "").await?;
+    let mut told = Vec::new();
+    for entry in wanted.entries {
+        let subscription =
+            entry.value.and_then(|v| serde_json::from_slice::<Subscription>(&v).ok());
+        let Some(subscription) = subscription else { continue };
+        let record = done.entries.iter().find(|e| e.key == entry.key);
+        let record = record.and_then(|e| serde_json::from_slice(e.value.as_ref()?).ok());
+        let record: Delivery = record.unwrap_or_else(|| Delivery::new(&subscription));
+        let versions =
+            Versions { filters: &subscription.filters, effective: &record.effective };
+        let (settled, waiting): (Vec<&Logged>, Vec<&Logged>) = events
+            .iter()
+            .filter(|logged| admits(versions, logged))
+            .partition(|logged| logged.seq <= record.cursor);
+        if !settled.is_empty() || !waiting.is_empty() {
+            let kinds = |of: Vec<&Logged>| of.iter().map(|l| l.event.kind.as_str()).collect();
+            told.push(Told {
+                subscription: subscription.id,
+                settled: kinds(settled),
+                waiting: kinds(waiting),
+            });
+        }
+    }
+    Ok(told)
+}
+
+/// `GET /v1/topics`
+pub(super) async fn topics<B: Bus>(State(app): State<App<B>>) -> axum::Json<Value> {
+    let rules = app.settings.rules.load();
+    let data: Vec<Value> = rules
+        .topics()
+        .into_iter()
+        .map(|topic| {
+            let of = rules.rules().iter().filter(|r| r.topic == topic && r.opens_alerts());
+            let rules: Vec<Value> =
+                of.map(|r| json!({"id": r.id, "title": r.title, "severity": r.severity})).collect();
+            json!({"topic": topic, "rules": rules})
+        })
+        .collect();
+    axum::Json(json!({"data": data, "next_cursor": null}))
+}
