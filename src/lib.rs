@@ -7,5 +7,6 @@
 pub mod bus;
 pub mod clock;
 pub mod model;
+pub mod store;
 pub mod supervise;
 pub mod telemetry;
