@@ -9,5 +9,6 @@ pub mod bus;
 pub mod clock;
 pub mod delivery;
 pub mod model;
+pub mod store;
 pub mod supervise;
 pub mod telemetry;
