@@ -9,3 +9,4 @@ pub mod clock;
 pub mod model;
 pub mod supervise;
 pub mod telemetry;
+pub mod text;
