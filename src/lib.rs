@@ -7,6 +7,7 @@
 pub mod bus;
 pub mod clock;
 pub mod model;
+pub mod rules;
 pub mod supervise;
 pub mod telemetry;
 pub mod text;
