@@ -1,14 +1,16 @@
 //! Wirebell watches the news and rings the people who asked.
 //!
 //! The data path is `source -> feed -> Article -> bus -> rules -> alerts -> Event -> bus ->
-//! delivery -> egress`. `docs/ARCHITECTURE.md` has the map and the invariants; the order of the
-//! modules below is the order in which they may use one another.
+//! delivery -> egress`. `docs/ARCHITECTURE.md` has the map, the invariants and the table of which
+//! module may use which.
 
 pub mod alerts;
 pub mod bus;
 pub mod clock;
 pub mod delivery;
 pub mod model;
+pub mod rules;
 pub mod store;
 pub mod supervise;
 pub mod telemetry;
+pub mod text;

@@ -1,3 +1,4 @@
-//! Tests.
+//! Everything from outside, in one binary.
 
 mod bus;
+mod query_vectors;

@@ -1,0 +1,143 @@
+//! Whether two texts are copies: one wire story on forty sites is one source.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::text::tokens::Tokens;
+use crate::text::tokens::tokenize;
+
+/// Positions from which on a text is compared by shingles; shorter ones only as a whole.
+pub const MIN_POSITIONS: u32 = 20;
+/// Shingle hashes kept: the smallest ones, all of them up to here.
+pub const MAX_HASHES: usize = 512;
+
+/// What is kept of a text to recognise its copies. The hashes are the same on every machine and in
+/// every version, because they are stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shingles {
+    /// Words and characters of the text.
+    pub positions: u32,
+    /// Hash of all positions in order.
+    whole: u64,
+    /// Number of different shingles.
+    distinct: u32,
+    /// The smallest hashes of shingles in rising order.
+    hashes: Vec<u64>,
+}
+
+/// The shingles of an article.
+pub fn of(title: &str, body: &str) -> Shingles {
+    let (title, body) = (tokenize(title), tokenize(body));
+    let hashes: Vec<u64> = words(&title).chain(words(&body)).collect();
+    let spaceless = [&title, &body].iter().flat_map(|t| t.words()).filter(|t| t.spaceless).count();
+    let width = if spaceless * 2 > hashes.len() { 6 } else { 3 };
+    let shingles: BTreeSet<u64> = hashes.windows(width).map(combine).collect();
+    Shingles {
+        positions: u32::try_from(hashes.len()).unwrap_or(u32::MAX),
+        whole: combine(&hashes),
+        distinct: u32::try_from(shingles.len()).unwrap_or(u32::MAX),
+        hashes: shingles.into_iter().take(MAX_HASHES).collect(),
+    }
+}
+
+/// Whether one text shares at least half of the smaller one's shingles; texts of fewer than
+/// [`MIN_POSITIONS`] only when all positions are equal.
+pub fn is_copy(a: &Shingles, b: &Shingles) -> bool {
+    if a.positions < MIN_POSITIONS || b.positions < MIN_POSITIONS {
+        return a.positions > 0 && a.positions == b.positions && a.whole == b.whole;
+    }
+    let smaller = if a.distinct <= b.distinct { a } else { b };
+    // Up to this hash both lists are whole, so below it the comparison is exact; where a list was
+    // cut, what is below is a fair sample of both.
+    let limit = a.known_up_to().min(b.known_up_to());
+    let known = smaller.hashes.iter().filter(|h| **h <= limit).count();
+    let other = if std::ptr::eq(smaller, a) { b } else { a };
+    let known_shared =
+        smaller.hashes.iter().filter(|h| **h <= limit && other.hashes.binary_search(h).is_ok());
+    known > 0 && known_shared.count() * 2 >= known
+}
+
+impl Shingles {
+    fn known_up_to(&self) -> u64 {
+        let whole = self.hashes.len() == self.distinct as usize;
+        if whole { u64::MAX } else { self.hashes.last().copied().unwrap_or(0) }
+    }
+}
+
+fn words(tokens: &Tokens) -> impl Iterator<Item = u64> {
+    tokens
+        .words()
+        .iter()
+        .map(|t| t.folded.bytes().fold(SEED, |h, b| (h ^ u64::from(b)).wrapping_mul(PRIME)))
+}
+
+fn combine(hashes: &[u64]) -> u64 {
+    hashes.iter().fold(SEED, |h, word| mix(h.rotate_left(23) ^ mix(*word)))
+}
+
+const SEED: u64 = 0xCBF2_9CE4_8422_2325;
+const PRIME: u64 = 0x0000_0100_0000_01B3;
+
+/// Spreads the bits, so that the smallest hashes are a fair sample.
+fn mix(mut h: u64) -> u64 {
+    h = (h ^ (h >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    h = (h ^ (h >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    h ^ (h >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn story(words: std::ops::Range<u32>) -> String {
+        words.map(|n| format!("word{n} ")).collect()
+    }
+
+    #[test]
+    fn a_copy_shares_half_of_the_smaller_text() {
+        let wire = of("Ferries stop", &story(0..40));
+        assert!(is_copy(&wire, &of("FERRIES STOP!", &story(0..40))));
+        assert!(is_copy(&wire, &of("Another headline", &story(0..200))));
+        assert!(is_copy(&wire, &of("", &story(18..40))));
+        assert!(!is_copy(&wire, &of("Ferries stop", &story(30..80))));
+        assert!(!is_copy(&wire, &of("", &story(100..140))));
+    }
+
+    #[test]
+    fn short_texts_are_copies_only_when_equal() {
+        assert!(is_copy(&of("Ferries stop at Dover", ""), &of("ferries stop", "at Dover.")));
+        assert!(!is_copy(&of("Ferries stop at Dover", ""), &of("Ferries stop at Calais", "")));
+        assert!(!is_copy(&of("", ""), &of("", "")));
+    }
+
+    #[test]
+    fn scripts_without_spaces_take_longer_shingles() {
+        let text = "國防部二十九日下午對外島發布防空警報民眾紛紛進入地下室避難";
+        assert!(is_copy(&of(text, ""), &of("快訊", text)));
+        let other = "國防部昨天說外島沒有防空警報而民眾並未進入任何地下室避難去";
+        assert!(!is_copy(&of(text, ""), &of(other, "")));
+    }
+
+    #[test]
+    fn long_texts_are_compared_by_a_fair_sample() {
+        let long = of("", &story(0..20_000));
+        assert!(long.hashes.len() == MAX_HASHES && long.distinct > 19_000);
+        assert!(is_copy(&long, &of("", &story(0..15_000))));
+        assert!(is_copy(&long, &of("", &story(8_000..20_000))));
+        assert!(!is_copy(&long, &of("", &story(16_000..36_000))));
+    }
+
+    #[test]
+    fn hashes_do_not_change_between_versions() {
+        let kept = of("Ferries stop", "at Dover");
+        assert_eq!(kept.whole, combine(&of_words(&["ferries", "stop", "at", "dover"])));
+        let text = serde_json::to_string(&kept).unwrap();
+        assert_eq!(serde_json::from_str::<Shingles>(&text).unwrap(), kept);
+    }
+
+    fn of_words(list: &[&str]) -> Vec<u64> {
+        list.iter().flat_map(|w| words(&tokenize(w)).collect::<Vec<_>>()).collect()
+    }
+}
