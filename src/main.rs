@@ -1,3 +1,8 @@
-//! The `wirebell` program.
+//! The `wirebell` program: hands arguments and environment to the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let env = std::env::vars().collect();
+    wirebell::cli::main(std::env::args_os().collect(), env)
+}

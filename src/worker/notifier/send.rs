@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
@@ -13,10 +14,14 @@ use crate::delivery::Reply;
 use crate::delivery::body;
 use crate::delivery::schedule::retry_after;
 use crate::delivery::signature;
+use crate::egress;
 use crate::egress::Client;
+use crate::egress::Reached;
+use crate::egress::Request;
+use crate::egress::Target;
 use crate::model::SubscriptionId;
 use crate::model::Time;
-use crate::model::subscription::Request;
+use crate::model::subscription::Request as Asked;
 use crate::model::subscription::RequestKind;
 use crate::telemetry::metric;
 
@@ -24,7 +29,7 @@ use crate::telemetry::metric;
 #[derive(Clone, Debug)]
 pub(super) enum Cargo {
     Event { logged: Arc<Logged>, sequence: u64, late: bool },
-    Ping(Request),
+    Ping(Asked),
 }
 
 /// Everything a request needs.
@@ -51,7 +56,7 @@ impl Cargo {
     pub(super) fn id(&self) -> String {
         match self {
             Self::Event { logged, .. } => logged.event.id.to_string(),
-            Self::Ping(Request { kind: RequestKind::Test { id }, .. }) => id.clone(),
+            Self::Ping(Asked { kind: RequestKind::Test { id }, .. }) => id.clone(),
         }
     }
 
@@ -91,17 +96,23 @@ impl Order {
         }
     }
 
-    fn request(&self, now: Time) -> Result<http::Request<Bytes>, http::Error> {
+    /// The request; none where a header cannot be written, which checked data never causes.
+    fn request(&self, target: Target, now: Time) -> Option<Request> {
         let body = self.body();
         let id = body::webhook_id(&self.cargo.id(), &self.subscription);
         let signature = signature::sign(&self.keys, &id, now.seconds(), &body);
-        http::Request::post(&self.url)
-            .header("content-type", "application/json")
-            .header("webhook-id", id)
-            .header("webhook-timestamp", now.seconds().to_string())
-            .header("webhook-signature", signature)
-            .header("traceparent", traceparent())
-            .body(Bytes::from(body))
+        let mut request = Request::post(target, Bytes::from(body));
+        request.timeout = self.timeout;
+        request.headers.insert("content-type", HeaderValue::from_static("application/json"));
+        for (name, value) in [
+            ("webhook-id", id),
+            ("webhook-timestamp", now.seconds().to_string()),
+            ("webhook-signature", signature),
+            ("traceparent", traceparent()),
+        ] {
+            request.headers.insert(name, value.parse().ok()?);
+        }
+        Some(request)
     }
 }
 
@@ -109,9 +120,9 @@ impl Order {
 pub(super) async fn send(client: Client, clock: Clock, order: Order) -> Sent {
     let at = Time::from_millis(clock.now_ms());
     let began = Instant::now();
-    let reply = match order.request(at) {
-        Ok(request) => reply(&client, request, order.timeout, at).await,
-        Err(_) => Reply::Refused,
+    let reply = match client.judge(&order.url).ok().and_then(|t| order.request(t, at)) {
+        Some(request) => reply(client.send(request).await, &clock),
+        None => Reply::Refused,
     };
     let took = began.elapsed();
     let outcome = reply.outcome().as_str();
@@ -122,6 +133,22 @@ pub(super) async fn send(client: Client, clock: Clock, order: Order) -> Sent {
             .record(at.since(logged.event.timestamp));
     }
     Sent { subscription: order.subscription, cargo: order.cargo, reply, at, took }
+}
+
+fn reply(answer: Result<egress::Response, egress::Error>, clock: &Clock) -> Reply {
+    match answer {
+        Ok(response) => {
+            let now = Time::from_millis(clock.now_ms());
+            let header = response.headers.get("retry-after").and_then(|v| v.to_str().ok());
+            let asked = header.and_then(|header| retry_after(header, now));
+            Reply::Status(response.status.as_u16(), asked)
+        }
+        Err(egress::Error::Refused { .. }) => Reply::Refused,
+        Err(error) => match error.reached() {
+            Reached::NotSent => Reply::NotSent,
+            Reached::Unknown => Reply::Unknown,
+        },
+    }
 }
 
 /// A trace id of its own per request, sampled flag off.

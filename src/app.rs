@@ -1,0 +1,270 @@
+//! The composition root: configuration to running workers, on one of the two backends.
+
+pub mod bench;
+pub mod demo;
+pub mod doctor;
+pub mod receiver;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api;
+use crate::bus::Bus;
+use crate::bus::Embedded;
+use crate::bus::EmbeddedSettings;
+use crate::bus::Limits;
+use crate::bus::Nats;
+use crate::bus::NatsSettings;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::Settings;
+use crate::egress::Client;
+use crate::egress::Policy;
+use crate::egress::Resolver;
+use crate::model::id::SHARDS;
+use crate::source;
+use crate::supervise::Workers;
+use crate::telemetry::Board;
+use crate::telemetry::Health;
+use crate::telemetry::metric;
+use crate::worker::lease;
+use crate::worker::notifier;
+use crate::worker::rules;
+
+/// Which workers run in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All four.
+    All,
+    /// Feeds and watched folders.
+    Ingest,
+    /// Matching and the life of alerts.
+    Rules,
+    /// Webhooks.
+    Notifier,
+    /// HTTP.
+    Api,
+}
+
+/// What all workers of a process share.
+struct Parts<B> {
+    bus: B,
+    config: Config,
+    /// Names this process among others.
+    owner: String,
+    /// No other process can be alive on this store.
+    sole: bool,
+    board: Board,
+    clock: Clock,
+    client: Client,
+    metrics: PrometheusHandle,
+}
+
+impl Which {
+    fn includes(self, one: Self) -> bool {
+        self == Self::All || self == one
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Ingest => "ingest",
+            Self::Rules => "rules",
+            Self::Notifier => "notifier",
+            Self::Api => "api",
+        }
+    }
+}
+
+/// Runs workers until `stop` or until one fails. `probes` serves probes and metrics for a worker
+/// that is not the api.
+pub async fn run(
+    config: Config,
+    which: Which,
+    probes: Option<TcpListener>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let listener = if which.includes(Which::Api) {
+        Some(api::bind(config.settings.listen).await?)
+    } else {
+        None
+    };
+    match config.settings.nats.clone() {
+        Some(nats) => {
+            let bus = connect(&nats, which.name()).await?;
+            start(bus, false, (config, which), (listener, probes), stop).await
+        }
+        None => {
+            let bus = open(config.settings.data.clone()).await?;
+            start(bus, true, (config, which), (listener, probes), stop).await
+        }
+    }
+}
+
+/// Opens the embedded store.
+pub async fn open(folder: PathBuf) -> anyhow::Result<Embedded> {
+    let shown = folder.display().to_string();
+    let settings = EmbeddedSettings { folder, limits: Limits::default() };
+    Embedded::open(settings).await.with_context(|| format!("opening the store in {shown}"))
+}
+
+/// Connects to NATS; a server that is away is waited for.
+pub async fn connect(nats: &crate::config::Nats, role: &str) -> anyhow::Result<Nats> {
+    let settings = NatsSettings {
+        replicas: nats.replicas,
+        login: nats.login.clone(),
+        ..NatsSettings::new(&nats.url, role)
+    };
+    Nats::connect(settings).await.context("connecting to NATS")
+}
+
+async fn start<B: Bus>(
+    bus: B,
+    sole: bool,
+    (config, which): (Config, Which),
+    (listener, probes): (Option<TcpListener>, Option<TcpListener>),
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let grace = config.settings.grace;
+    let policy = policy(&config.settings);
+    let parts = Parts {
+        client: Client::new(policy, Resolver::system()),
+        bus: bus.clone(),
+        config,
+        owner: owner(),
+        sole,
+        board: Board::default(),
+        clock: Clock::System,
+        metrics: metric::install(),
+    };
+    tracing::info!(worker = which.name(), owner = parts.owner, "Wirebell starts");
+    let mut workers = Workers::new(stop.clone());
+    start_workers(&parts, which, &mut workers, &stop)?;
+    if let Some(listener) = listener {
+        start_api(&parts, listener, &mut workers, &stop)?;
+    }
+    if let Some(listener) = probes {
+        let (board, metrics) = (parts.board.clone(), parts.metrics.clone());
+        let stop = stop.clone();
+        workers.start("probes", async move {
+            Ok(api::run_probes(listener, board, metrics, stop).await?)
+        });
+    }
+    let ended = workers.run(grace).await;
+    bus.close().await;
+    tracing::info!(worker = which.name(), "Wirebell stopped");
+    Ok(ended?)
+}
+
+fn start_workers<B: Bus>(
+    parts: &Parts<B>,
+    which: Which,
+    workers: &mut Workers,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    parts.board.set("bus", Health::Ready);
+    if which.includes(Which::Ingest) {
+        let (settings, client) = (parts.ingest(), parts.client.clone());
+        let (bus, stop) = (parts.bus.clone(), stop.clone());
+        workers.start("ingest", async move {
+            Ok(source::run(settings, bus, client, stop).await?)
+        });
+    }
+    if which.includes(Which::Rules) {
+        let (settings, bus, stop) = (parts.rules(), parts.bus.clone(), stop.clone());
+        workers.start("rules", async move { Ok(rules::run(bus, settings, stop).await?) });
+    }
+    if which.includes(Which::Notifier) {
+        let (settings, bus, stop) = (parts.notifier(), parts.bus.clone(), stop.clone());
+        let client = parts.client.clone();
+        workers.start("notifier", async move {
+            Ok(notifier::run(bus, client, settings, stop).await?)
+        });
+    }
+    Ok(())
+}
+
+fn start_api<B: Bus>(
+    parts: &Parts<B>,
+    listener: TcpListener,
+    workers: &mut Workers,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let settings = &parts.config.settings;
+    let listen = listener.local_addr()?;
+    let mut access = api::Access::new(listen, settings.open, &settings.public_url)?;
+    for host in &settings.hosts {
+        access = access.with_host(host);
+    }
+    let api = api::Settings {
+        access,
+        rules: parts.rule_set(),
+        clock: parts.clock.clone(),
+        board: parts.board.clone(),
+        policy: Arc::new(policy(settings)),
+        metrics: parts.metrics.clone(),
+    };
+    let (bus, stop) = (parts.bus.clone(), stop.clone());
+    tracing::info!(address = %listen, "API listens");
+    workers.start("api", async move { Ok(api::run(bus, listener, api, stop).await?) });
+    Ok(())
+}
+
+impl<B: Bus> Parts<B> {
+    fn rule_set(&self) -> Arc<ArcSwap<crate::rules::RuleSet>> {
+        Arc::new(ArcSwap::from_pointee(self.config.rules.clone()))
+    }
+
+    fn leases(&self, worker: &'static str, shards: u16) -> lease::Settings {
+        lease::Settings::new(worker, shards, self.owner.clone(), self.sole)
+    }
+
+    fn rules(&self) -> rules::Settings {
+        rules::Settings {
+            leases: self.leases("rules", SHARDS),
+            rules: self.rule_set(),
+            clock: self.clock.clone(),
+            board: self.board.clone(),
+        }
+    }
+
+    fn notifier(&self) -> notifier::Settings {
+        let settings = &self.config.settings;
+        notifier::Settings {
+            leases: self.leases("notifier", 1),
+            clock: self.clock.clone(),
+            board: self.board.clone(),
+            timeout: settings.timeout,
+            max_in_flight: settings.max_in_flight,
+            public_url: settings.public_url.clone(),
+        }
+    }
+
+    fn ingest(&self) -> source::Settings {
+        source::Settings {
+            feeds: self.config.sources.feeds.clone(),
+            folders: self.config.sources.folders.clone(),
+            clock: self.clock.clone(),
+            board: self.board.clone(),
+        }
+    }
+}
+
+/// What may be called: as configured, and never ourselves.
+fn policy(settings: &Settings) -> Policy {
+    let public = url::Url::parse(&settings.public_url).ok();
+    settings.policy.clone().without_own(vec![settings.listen], public.as_ref())
+}
+
+/// A name no other process has: machine, process and a random part.
+fn owner() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String = host.trim().chars().take(40).collect();
+    format!("{host}-{}-{:08x}", std::process::id(), fastrand::u32(..))
+}

@@ -1,0 +1,74 @@
+//! Subcommands, the API's client, exit codes. stdout is data, stderr is talk.
+
+mod args;
+mod client;
+mod exit;
+mod local;
+mod output;
+mod remote;
+mod service;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Args;
+use args::Command;
+use exit::Failure;
+use output::Output;
+
+/// Everything a subcommand is told.
+struct Invocation {
+    env: BTreeMap<String, String>,
+    output: Output,
+}
+
+/// Runs a command line. `env` is the environment; nothing below reads it from the process.
+pub fn main(args: Vec<OsString>, env: BTreeMap<String, String>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            // The library prints help on stdout and mistakes on stderr.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let invocation = Invocation { env, output: Output::new(args.output) };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::say(&format!("cannot start the runtime: {error}"));
+            return ExitCode::from(1);
+        }
+    };
+    let result = runtime.block_on(dispatch(args.command, &invocation));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+async fn dispatch(command: Command, with: &Invocation) -> Result<(), Failure> {
+    match command {
+        Command::Demo(args) => Box::pin(service::demo(args)).await,
+        Command::Run(args) => Box::pin(service::run(args, with)).await,
+        Command::Worker(args) => Box::pin(service::worker(args, with)).await,
+        Command::Check(args) => local::check(&args, with),
+        Command::Match(args) => local::matches(&args, with),
+        Command::Inspect(args) => local::inspect(&args, with),
+        Command::Listen(args) => service::listen(args, with).await,
+        Command::Push(args) => remote::push(args, with).await,
+        Command::Subscribe(args) => remote::subscribe(args, with).await,
+        Command::Subscriptions(args) => remote::subscriptions(args, with).await,
+        Command::Alerts(args) => remote::alerts(args, with).await,
+        Command::Healthcheck(args) => remote::healthcheck(args, with).await,
+        Command::Doctor(args) => Box::pin(service::doctor(args, with)).await,
+        Command::Bench(args) => Box::pin(service::bench(args, with)).await,
+    }
+}

@@ -1,0 +1,316 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+
+/// Watches the news and rings the people who asked.
+#[derive(Debug, Parser)]
+#[command(name = "wirebell", version, about, max_term_width = 100)]
+pub(super) struct Args {
+    /// How data is printed
+    #[arg(long, global = true, value_enum, default_value_t = Form::Text)]
+    pub(super) output: Form,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// See an article turn into an alert and a verified webhook
+    Demo(Demo),
+    /// The four workers in one process
+    Run(Run),
+    /// One worker against NATS
+    Worker(Worker),
+    /// Check all configuration and report every problem at once
+    Check(Check),
+    /// What matches in articles and why
+    Match(Match),
+    /// What Wirebell makes of a document
+    Inspect(Inspect),
+    /// A receiver that verifies webhooks and prints them
+    Listen(Listen),
+    /// Push articles and say what became of each
+    Push(Push),
+    /// Subscribe a webhook
+    Subscribe(Subscribe),
+    /// Look after subscriptions
+    Subscriptions(Subscriptions),
+    /// Look at alerts
+    Alerts(Alerts),
+    /// Whether a worker is ready, for containers
+    Healthcheck(Healthcheck),
+    /// Examine the installation
+    Doctor(Service),
+    /// Measure this machine
+    Bench(Bench),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Demo {
+    /// End after the last expected delivery; fail if one is missing
+    #[arg(long)]
+    pub(super) once: bool,
+}
+
+/// Settings as flags; each is also a variable and a line of wirebell.yaml.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub(super) struct Service {
+    /// Configuration folder [default: config, where it is there]
+    #[arg(long, value_name = "DIR")]
+    pub(super) config: Option<PathBuf>,
+    /// Folder of the embedded store
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<String>,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Option<String>,
+    /// NATS server
+    #[arg(long = "nats", alias = "nats-url", value_name = "URL")]
+    pub(super) nats: Option<String>,
+    /// Serve whoever reaches the address
+    #[arg(long)]
+    pub(super) open: bool,
+    /// Base of links in webhooks
+    #[arg(long, value_name = "URL")]
+    pub(super) public_url: Option<String>,
+    /// Nets and hosts beyond public addresses that may be called, divided by commas
+    #[arg(long, value_name = "LIST")]
+    pub(super) egress_allow: Option<String>,
+    /// What is logged, in the syntax of RUST_LOG
+    #[arg(long, value_name = "FILTER")]
+    pub(super) log: Option<String>,
+    /// How log lines look: text or json
+    #[arg(long, value_name = "FORM")]
+    pub(super) log_format: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) service: Service,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Worker {
+    /// Which one
+    #[arg(value_enum)]
+    pub(super) which: Which,
+    #[command(flatten)]
+    pub(super) service: Service,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Which {
+    /// Feeds and watched folders
+    Ingest,
+    /// Matching and the life of alerts
+    Rules,
+    /// Webhooks
+    Notifier,
+    /// HTTP
+    Api,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Check {
+    /// Configuration folder
+    #[arg(long, value_name = "DIR", default_value = "config")]
+    pub(super) config: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Match {
+    /// Rule file
+    #[arg(long, value_name = "FILE")]
+    pub(super) rules: PathBuf,
+    /// Article files; - for standard input
+    #[arg(value_name = "ARTICLE_FILE")]
+    pub(super) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Inspect {
+    /// What it is
+    #[arg(value_enum)]
+    pub(super) what: Document,
+    /// The document; - for standard input
+    pub(super) file: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Document {
+    /// An article file
+    Article,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Listen {
+    /// Port on 127.0.0.1
+    #[arg(long, default_value_t = 9000)]
+    pub(super) port: u16,
+    /// Listen on this address instead
+    #[arg(long, value_name = "ADDR", conflicts_with = "port")]
+    pub(super) listen: Option<SocketAddr>,
+    /// The subscription's secret [variable: WIREBELL_SECRET]
+    #[arg(long, value_name = "whsec_…")]
+    pub(super) secret: Option<String>,
+    /// File that holds the secret
+    #[arg(long, value_name = "FILE", conflicts_with = "secret")]
+    pub(super) secret_file: Option<PathBuf>,
+}
+
+/// Where the API is.
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct Api {
+    /// Address of the API [variable: WIREBELL_API] [default: http://127.0.0.1:8080]
+    #[arg(long, value_name = "URL")]
+    pub(super) api: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Push {
+    #[command(flatten)]
+    pub(super) api: Api,
+    /// Count age from now, whatever date an article bears
+    #[arg(long)]
+    pub(super) as_new: bool,
+    /// Do not wait for what the rules make of it
+    #[arg(long)]
+    pub(super) no_wait: bool,
+    /// Article files; - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Subscribe {
+    #[command(flatten)]
+    pub(super) api: Api,
+    /// Where webhooks go
+    pub(super) url: String,
+    /// Topic, or * for all; can be said more than once
+    #[arg(long = "topic", required = true, value_name = "T")]
+    pub(super) topics: Vec<String>,
+    /// Least severity: info, warning or critical
+    #[arg(long, value_name = "SEVERITY")]
+    pub(super) min_severity: Option<String>,
+    /// Key asked for, such as a place; can be said more than once
+    #[arg(long = "key", value_name = "KEY")]
+    pub(super) keys: Vec<String>,
+    /// Also alerts that expire for want of news
+    #[arg(long)]
+    pub(super) expired: bool,
+    /// Give up events that waited so long, such as 2h
+    #[arg(long, value_name = "DURATION")]
+    pub(super) ttl: Option<String>,
+    /// What you call it
+    #[arg(long, value_name = "TEXT")]
+    pub(super) description: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Subscriptions {
+    #[command(flatten)]
+    pub(super) api: Api,
+    #[command(subcommand)]
+    pub(super) action: SubscriptionsAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SubscriptionsAction {
+    /// All of them
+    List,
+    /// One
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// Remove one
+    Remove {
+        /// Its id
+        id: String,
+    },
+    /// Send a test.ping on the real path
+    Test {
+        /// Its id
+        id: String,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Alerts {
+    #[command(flatten)]
+    pub(super) api: Api,
+    #[command(subcommand)]
+    pub(super) action: AlertsAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AlertsAction {
+    /// The newest first
+    List {
+        /// Only this topic
+        #[arg(long)]
+        topic: Option<String>,
+        /// Only this status: open, ended, retracted or expired
+        #[arg(long)]
+        status: Option<String>,
+    },
+    /// One with its history and who was told
+    Show {
+        /// Its id
+        id: String,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Healthcheck {
+    /// Address of the worker's probes [variable: WIREBELL_API] [default: http://127.0.0.1:8080]
+    #[arg(long, value_name = "URL")]
+    pub(super) api: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Bench {
+    #[command(subcommand)]
+    pub(super) what: BenchWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BenchWhat {
+    /// Durable acknowledgements a second
+    Bus(BenchArgs),
+    /// From an accepted article to a received webhook
+    Pipeline(BenchArgs),
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct BenchArgs {
+    /// NATS server; without it the embedded store in a folder of its own
+    #[arg(long = "nats", value_name = "URL")]
+    pub(super) nats: Option<String>,
+    /// Folder to measure in [default: a temporary folder below the working directory]
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<PathBuf>,
+    /// Concurrent publishers
+    #[arg(long, default_value_t = 64)]
+    pub(super) publishers: u32,
+    /// Records, or articles
+    #[arg(long)]
+    pub(super) count: Option<u32>,
+}

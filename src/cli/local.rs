@@ -1,0 +1,221 @@
+//! Commands that need no server: check, match, inspect.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::Invocation;
+use crate::cli::args;
+use crate::cli::exit::Failure;
+use crate::cli::output::line;
+use crate::cli::output::say;
+use crate::config;
+use crate::config::Overrides;
+use crate::feed;
+use crate::feed::Draft;
+use crate::model::Article;
+use crate::model::ArticleId;
+use crate::model::Match;
+use crate::model::SourceId;
+use crate::model::Time;
+use crate::model::Version;
+
+/// Reads a file, or standard input for `-`.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |e: std::io::Error| {
+        Failure::new(1, format!("error: cannot read {}: {e}", path.display()))
+    };
+    if path.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map_err(failed)?;
+        return Ok(bytes);
+    }
+    std::fs::read(path).map_err(failed)
+}
+
+pub(super) fn check(args: &args::Check, with: &Invocation) -> Result<(), Failure> {
+    let files = config::read_dir(&args.config, true)
+        .map_err(|e| Failure::new(78, format!("error: {:#}", anyhow::Error::from(e))))?;
+    let overrides = Overrides { env: with.env.clone(), ..Overrides::default() };
+    match config::load(&files, &overrides) {
+        Ok(config) => {
+            let feeds = config.sources.feeds.len() + config.sources.folders.len();
+            let rules = config.rules.rules().len();
+            say(&format!("{}: {rules} rules and {feeds} sources are good", args.config.display()));
+            Ok(())
+        }
+        Err(problems) if with.output.is_json() => {
+            for problem in &problems {
+                line(&json!(problem).to_string());
+            }
+            Err(Failure::silent(78))
+        }
+        Err(problems) => Err(Failure::problems(&problems)),
+    }
+}
+
+#[derive(Serialize)]
+struct Matched {
+    id: ArticleId,
+    title: String,
+    matches: Vec<Match>,
+}
+
+pub(super) fn matches(args: &args::Match, with: &Invocation) -> Result<(), Failure> {
+    let text = String::from_utf8(read_file(&args.rules)?)
+        .map_err(|_| Failure::new(78, format!("error: {} is no UTF-8", args.rules.display())))?;
+    let rules = crate::rules::load(&[(args.rules.display().to_string(), text)])
+        .map_err(|problems| Failure::problems(&problems))?;
+    let stdin = [std::path::PathBuf::from("-")];
+    let files = if args.files.is_empty() { &stdin[..] } else { &args.files };
+    let mut refused = false;
+    for (path, draft) in drafts(files)? {
+        let draft = match draft {
+            Ok(draft) => draft,
+            Err(rejected) => {
+                refused = true;
+                say(&format!("{path}: {rejected}"));
+                continue;
+            }
+        };
+        let article = article(&draft);
+        let matched = Matched {
+            matches: rules.matches(&article),
+            id: article.id,
+            title: article.title,
+        };
+        with.output.print(&matched, || matched_text(&matched));
+    }
+    if refused { Err(Failure::silent(1)) } else { Ok(()) }
+}
+
+fn matched_text(matched: &Matched) -> String {
+    let mut out = format!("{}  {}", matched.id, matched.title);
+    if matched.matches.is_empty() {
+        out.push_str("\n  no rule matches");
+    }
+    for one in &matched.matches {
+        let by = one.superseded_by.as_ref();
+        let by = by.map(|rule| format!(", superseded by {rule}")).unwrap_or_default();
+        let keys: Vec<&str> =
+            one.targets.iter().flat_map(|t| t.keys.iter().map(|k| k.as_str())).collect();
+        out.push_str(&format!("\n  {} ({}){by}", one.rule, keys.join(", ")));
+        for evidence in &one.evidence {
+            let field = match evidence.field {
+                crate::model::Field::Title => "title",
+                crate::model::Field::Body => "body",
+            };
+            out.push_str(&format!(
+                "\n    {field} {}-{} \"{}\" by {}",
+                evidence.start, evidence.end, evidence.text, evidence.term
+            ));
+        }
+    }
+    out
+}
+
+type ReadDraft = (String, Result<Draft, feed::Rejected>);
+
+fn drafts(files: &[std::path::PathBuf]) -> Result<Vec<ReadDraft>, Failure> {
+    let mut all = Vec::new();
+    for path in files {
+        let bytes = read_file(path)?;
+        let name = path.display().to_string();
+        let form = feed::Form::of(&name, &bytes);
+        let read = feed::read_articles(&bytes, form, None);
+        all.extend(read.into_iter().map(|draft| (name.clone(), draft)));
+    }
+    Ok(all)
+}
+
+/// A draft as the rules would see it; the time plays no part in matching.
+fn article(draft: &Draft) -> Article {
+    let epoch = Time::from_millis(0);
+    let source = draft.source.clone().unwrap_or_else(SourceId::push);
+    Article {
+        v: Version,
+        id: ArticleId::of(&source, &crate::source::identity(draft)),
+        revision: 1,
+        source,
+        source_name: None,
+        owner: None,
+        official: false,
+        title: draft.title.clone(),
+        body: draft.body.clone(),
+        url: draft.link.clone(),
+        lang: draft.lang.clone(),
+        author: draft.author.clone(),
+        published_at: draft.published_at,
+        updated_at: draft.updated_at,
+        first_seen_at: epoch,
+        received_at: epoch,
+        as_new: false,
+        first_poll: false,
+        withdrawn: draft.withdrawn,
+        directive: None,
+    }
+}
+
+#[derive(Serialize)]
+struct Inspected {
+    id: ArticleId,
+    revision: u32,
+    title: String,
+    body: String,
+    lang: Option<crate::model::Lang>,
+    source: SourceId,
+    url: Option<String>,
+    published_at: Option<Time>,
+    problems: Vec<String>,
+}
+
+pub(super) fn inspect(args: &args::Inspect, with: &Invocation) -> Result<(), Failure> {
+    let args::Document::Article = args.what;
+    let mut refused = false;
+    for (path, draft) in drafts(std::slice::from_ref(&args.file))? {
+        let draft = match draft {
+            Ok(draft) => draft,
+            Err(rejected) => {
+                refused = true;
+                say(&format!("{path}: {rejected}"));
+                continue;
+            }
+        };
+        let article = article(&draft);
+        let shown = Inspected {
+            id: article.id,
+            revision: 1,
+            title: article.title,
+            body: article.body,
+            lang: article.lang,
+            source: article.source,
+            url: article.url,
+            published_at: article.published_at,
+            problems: draft.problems,
+        };
+        with.output.print(&shown, || inspected_text(&shown));
+    }
+    if refused { Err(Failure::silent(1)) } else { Ok(()) }
+}
+
+fn inspected_text(shown: &Inspected) -> String {
+    let date = shown.published_at.map_or_else(|| "none".to_owned(), |t| t.to_string());
+    let mut out = format!(
+        "id         {}\ntitle      {}\npublished  {date}\nsource     {}",
+        shown.id, shown.title, shown.source
+    );
+    let url = shown.url.as_deref();
+    for (name, value) in [("url", url), ("lang", shown.lang.as_ref().map(|l| l.as_str()))] {
+        if let Some(value) = value {
+            out.push_str(&format!("\n{name:10} {value}"));
+        }
+    }
+    for problem in &shown.problems {
+        out.push_str(&format!("\nproblem    {problem}"));
+    }
+    out.push_str("\n\n");
+    out.push_str(&shown.body);
+    out
+}

@@ -1,0 +1,259 @@
+//! Clients of the API: push, subscribe, subscriptions, alerts, healthcheck.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use serde_json::Value;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::cli::Invocation;
+use crate::cli::args;
+use crate::cli::client::Client;
+use crate::cli::exit::Failure;
+use crate::cli::local::read_file;
+use crate::cli::output::line;
+
+/// How long `push` waits for what the rules make of an article.
+const VERDICT_WAIT: Duration = Duration::from_secs(10);
+const VERDICT_PAUSE: Duration = Duration::from_millis(50);
+
+pub(super) async fn push(args: args::Push, with: &Invocation) -> Result<(), Failure> {
+    let client = Client::new(args.api.api.as_deref(), with)?;
+    let path = if args.as_new { "/v1/articles?as_new=true" } else { "/v1/articles" };
+    let mut refused = false;
+    for file in &args.files {
+        let bytes = read_file(file)?;
+        let body = Some((content_type(file, &bytes), Bytes::from(bytes)));
+        let answer = client.ask(Method::POST, path, body).await?.json()?;
+        for one in list(&answer, "accepted") {
+            let became = became(&client, one, args.no_wait).await?;
+            with.output.print(&became, || told(file, &became));
+        }
+        for one in list(&answer, "rejected") {
+            refused = true;
+            with.output.print(one, || {
+                let errors: Vec<String> = list(one, "errors")
+                    .iter()
+                    .map(|e| format!("{} {}", text(e, "pointer"), text(e, "message")))
+                    .collect();
+                format!("{} #{}: refused: {}", file.display(), one["index"], errors.join("; "))
+            });
+        }
+    }
+    if refused { Err(Failure::silent(1)) } else { Ok(()) }
+}
+
+/// What the rules made of an accepted article, once they have read it.
+async fn became(client: &Client, accepted: &Value, no_wait: bool) -> Result<Value, Failure> {
+    let mut became = accepted.clone();
+    if no_wait || text(accepted, "status") == "known" {
+        return Ok(became);
+    }
+    let path = format!("/v1/articles/{}?explain=true", text(accepted, "id"));
+    let until = Instant::now() + VERDICT_WAIT;
+    loop {
+        let article = client.json(Method::GET, &path, None).await?;
+        if article["explained"] == json!(true) || Instant::now() >= until {
+            for part in ["explained", "decisions"] {
+                became[part] = article[part].clone();
+            }
+            return Ok(became);
+        }
+        tokio::time::sleep(VERDICT_PAUSE).await;
+    }
+}
+
+fn told(file: &Path, became: &Value) -> String {
+    let mut line =
+        format!("{}: {} {}", file.display(), text(became, "status"), text(became, "id"));
+    if became["explained"] == json!(false) {
+        line.push_str(", not yet read by the rules");
+    }
+    for decision in list(became, "decisions") {
+        let effect = match &decision["effect"] {
+            Value::String(word) => word.clone(),
+            other => text(other, "event").trim_start_matches("alert.").to_owned(),
+        };
+        line.push_str(&format!(
+            ", {effect} {} ({})",
+            text(decision, "rule"),
+            text(decision, "key")
+        ));
+    }
+    line
+}
+
+fn content_type(file: &Path, bytes: &[u8]) -> &'static str {
+    match file.extension().and_then(|e| e.to_str()) {
+        Some("jsonl" | "ndjson") => "application/x-ndjson",
+        Some("json") => "application/json",
+        Some("txt") => "text/plain",
+        _ => match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
+            Some(b'{') => "application/x-ndjson",
+            Some(b'[') => "application/json",
+            _ => "text/plain",
+        },
+    }
+}
+
+pub(super) async fn subscribe(args: args::Subscribe, with: &Invocation) -> Result<(), Failure> {
+    let client = Client::new(args.api.api.as_deref(), with)?;
+    let mut body = json!({"url": args.url, "topics": args.topics});
+    if !args.keys.is_empty() {
+        body["keys"] = json!(args.keys);
+    }
+    if args.expired {
+        body["expired"] = json!(true);
+    }
+    let optional = [
+        ("min_severity", args.min_severity),
+        ("ttl", args.ttl),
+        ("description", args.description),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            body[name] = json!(value);
+        }
+    }
+    let made = client.json(Method::POST, "/v1/subscriptions", Some(&body)).await?;
+    with.output.print(&made, || {
+        format!(
+            "{}\nsecret {}  (shown this once: give it to the receiver)",
+            text(&made, "id"),
+            text(&made, "secret")
+        )
+    });
+    Ok(())
+}
+
+pub(super) async fn subscriptions(
+    args: args::Subscriptions,
+    with: &Invocation,
+) -> Result<(), Failure> {
+    let client = Client::new(args.api.api.as_deref(), with)?;
+    match args.action {
+        args::SubscriptionsAction::List => {
+            let all = client.json(Method::GET, "/v1/subscriptions", None).await?;
+            for one in list(&all, "data") {
+                with.output.print(one, || subscription_line(one));
+            }
+        }
+        args::SubscriptionsAction::Show { id } => {
+            let one = client.json(Method::GET, &format!("/v1/subscriptions/{id}"), None).await?;
+            with.output.print(&one, || pretty(&one));
+        }
+        args::SubscriptionsAction::Remove { id } => {
+            client.json(Method::DELETE, &format!("/v1/subscriptions/{id}"), None).await?;
+            with.output.print(&json!({"removed": id}), || format!("removed {id}"));
+        }
+        args::SubscriptionsAction::Test { id } => {
+            let path = format!("/v1/subscriptions/{id}/test");
+            let asked = client.json(Method::POST, &path, Some(&json!({}))).await?;
+            with.output.print(&asked, || format!("test.ping {} is on its way", text(&asked, "id")));
+        }
+    }
+    Ok(())
+}
+
+fn subscription_line(one: &Value) -> String {
+    let topics: Vec<&str> = list(one, "topics").iter().filter_map(Value::as_str).collect();
+    let delivery = &one["delivery"];
+    let state = delivery["state"].as_str().unwrap_or("new");
+    let failing = match delivery["failures"].as_u64() {
+        Some(n) if n > 0 => format!(", {n} failures, next try {}", text(delivery, "next_attempt")),
+        _ => String::new(),
+    };
+    let sequence = delivery["sequence"].as_u64().unwrap_or(0);
+    let (id, url) = (text(one, "id"), text(one, "url"));
+    format!("{id}  {state}, {sequence} sent{failing}  {}  {url}", topics.join(","))
+}
+
+pub(super) async fn alerts(args: args::Alerts, with: &Invocation) -> Result<(), Failure> {
+    let client = Client::new(args.api.api.as_deref(), with)?;
+    match args.action {
+        args::AlertsAction::List { topic, status } => {
+            let mut path = "/v1/alerts?limit=1000".to_owned();
+            for (name, value) in [("topic", topic), ("status", status)] {
+                if let Some(value) = value {
+                    let mut pair = url::form_urlencoded::Serializer::new(String::new());
+                    path.push_str(&format!("&{}", pair.append_pair(name, &value).finish()));
+                }
+            }
+            let all = client.json(Method::GET, &path, None).await?;
+            for one in list(&all, "data") {
+                with.output.print(one, || alert_line(one));
+            }
+        }
+        args::AlertsAction::Show { id } => {
+            let one = client.json(Method::GET, &format!("/v1/alerts/{id}"), None).await?;
+            with.output.print(&one, || alert_text(&one));
+        }
+    }
+    Ok(())
+}
+
+fn alert_line(one: &Value) -> String {
+    let t = |name| text(one, name);
+    format!(
+        "{}  {:9} {:8} {} ({})  {}",
+        t("id"),
+        t("status"),
+        t("severity"),
+        t("topic"),
+        t("key"),
+        t("title")
+    )
+}
+
+fn alert_text(one: &Value) -> String {
+    let mut out = alert_line(&one["alert"]);
+    for event in list(one, "events") {
+        let kind = text(event, "type");
+        out.push_str(&format!("\n  {} {kind} #{}", text(event, "timestamp"), event["number"]));
+        if let Some(reason) = event["reason"].as_str() {
+            out.push_str(&format!(" ({reason})"));
+        }
+        for article in list(event, "articles") {
+            out.push_str(&format!("\n    {}: {}", text(article, "source"), text(article, "title")));
+            for evidence in list(article, "evidence") {
+                let (quote, term) = (text(evidence, "text"), text(evidence, "term"));
+                out.push_str(&format!("\n      {} \"{quote}\" by {term}", text(evidence, "field")));
+            }
+        }
+    }
+    for told in list(one, "told") {
+        let count = |name| list(told, name).len();
+        out.push_str(&format!(
+            "\n  {}: {} told, {} waiting",
+            text(told, "subscription"),
+            count("settled"),
+            count("waiting")
+        ));
+    }
+    out
+}
+
+pub(super) async fn healthcheck(
+    args: args::Healthcheck,
+    with: &Invocation,
+) -> Result<(), Failure> {
+    let client = Client::new(args.api.as_deref(), with)?;
+    let answer = client.ask(Method::GET, "/readyz?verbose", None).await?;
+    line(String::from_utf8_lossy(&answer.body).trim_end());
+    if answer.status.is_success() { Ok(()) } else { Err(Failure::silent(1)) }
+}
+
+fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+    value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).expect("JSON has a text form")
+}

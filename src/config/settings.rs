@@ -1,0 +1,366 @@
+//! `wirebell.yaml`, its variables and flags.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::config::DEFAULTS;
+use crate::config::Overrides;
+use crate::egress::Policy;
+use crate::model::duration;
+use crate::rules::Level;
+use crate::rules::Problem;
+use crate::rules::yaml;
+
+/// Every setting, by its path.
+const KEYS: [&str; 16] = [
+    "listen",
+    "open",
+    "hosts",
+    "public_url",
+    "data",
+    "log",
+    "log_format",
+    "grace",
+    "nats.url",
+    "nats.replicas",
+    "nats.user",
+    "nats.password",
+    "nats.password_file",
+    "egress.allow",
+    "delivery.timeout",
+    "delivery.max_in_flight",
+];
+
+/// Service settings, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Serve whoever reaches the address.
+    pub open: bool,
+    /// More names the API answers to.
+    pub hosts: Vec<String>,
+    /// Base of links, without a slash at its end.
+    pub public_url: String,
+    /// Folder of the embedded store.
+    pub data: PathBuf,
+    /// What is logged.
+    pub log: String,
+    /// Whether log lines are JSON.
+    pub log_json: bool,
+    /// Grace period after a stop signal.
+    pub grace: Duration,
+    /// The NATS server; none for the embedded store.
+    pub nats: Option<Nats>,
+    /// Which addresses may be called.
+    pub policy: Policy,
+    /// Total time of a webhook.
+    pub timeout: Duration,
+    /// Webhooks under way at once.
+    pub max_in_flight: usize,
+}
+
+/// A NATS server.
+#[derive(Clone)]
+pub struct Nats {
+    /// Its address.
+    pub url: String,
+    /// Copies of every stream.
+    pub replicas: usize,
+    /// Name and password.
+    pub login: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for Nats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let login = self.login.as_ref().map(|(user, _)| user);
+        f.debug_struct("Nats").field("url", &self.url).field("user", &login).finish()
+    }
+}
+
+/// A value as written, and where.
+#[derive(Clone, Debug)]
+struct Value {
+    texts: Vec<String>,
+    origin: Origin,
+}
+
+#[derive(Clone, Debug)]
+enum Origin {
+    Flag(String),
+    Variable(String),
+    /// A place in a file, as the problem that would be reported there.
+    File(Box<Problem>),
+}
+
+struct Layered<'p> {
+    values: BTreeMap<&'static str, Value>,
+    problems: &'p mut Vec<Problem>,
+}
+
+pub(super) fn load(
+    file: Option<&(String, String)>,
+    overrides: &Overrides,
+    problems: &mut Vec<Problem>,
+) -> Option<Settings> {
+    let before = problems.len();
+    let mut values = BTreeMap::new();
+    let shipped = ("the defaults".to_owned(), DEFAULTS.to_owned());
+    for (name, text) in [Some(&shipped), file].into_iter().flatten() {
+        flatten(name, text, &mut values, problems);
+    }
+    for key in KEYS {
+        let variable = format!("WIREBELL_{}", key.replace('.', "_").to_ascii_uppercase());
+        if let Some(text) = overrides.env.get(&variable) {
+            values.insert(key, listed(text, Origin::Variable(variable)));
+        }
+        if let Some(text) = overrides.flags.get(key) {
+            let flag = format!("--{}", key.replace(['.', '_'], "-"));
+            values.insert(key, listed(text, Origin::Flag(flag)));
+        }
+    }
+    let settings = Layered { values, problems }.check();
+    if problems.len() == before { settings } else { None }
+}
+
+fn listed(text: &str, origin: Origin) -> Value {
+    let parts = text.split(',').map(str::trim).filter(|t| !t.is_empty());
+    Value { texts: parts.map(str::to_owned).collect(), origin }
+}
+
+/// Reads a settings file into values by path. Unknown keys name the nearest known one.
+fn flatten(
+    name: &str,
+    text: &str,
+    values: &mut BTreeMap<&'static str, Value>,
+    problems: &mut Vec<Problem>,
+) {
+    let source = yaml::Source::new(name, text);
+    let tree = match yaml::parse(text) {
+        Ok(tree) => tree,
+        Err(e) => {
+            problems.push(source.error((e.at, e.at + 1), "yaml", e.message, e.remedy));
+            return;
+        }
+    };
+    let mut reader = yaml::Reader::new(&source, problems);
+    let top: Vec<&str> = {
+        let mut names: Vec<&str> = KEYS.iter().filter_map(|k| k.split('.').next()).collect();
+        names.dedup();
+        names
+    };
+    for (name, _, node) in reader.fields(&tree, "wirebell.yaml", &top).iter() {
+        let below: Vec<&str> =
+            KEYS.iter().filter_map(|k| k.strip_prefix(name)?.strip_prefix('.')).collect();
+        if below.is_empty() {
+            take(&mut reader, name, node, values);
+            continue;
+        }
+        if node.is_null() {
+            continue;
+        }
+        for (child, _, node) in reader.fields(node, name, &below).iter() {
+            take(&mut reader, &format!("{name}.{child}"), node, values);
+        }
+    }
+}
+
+fn take(
+    reader: &mut yaml::Reader<'_, '_>,
+    path: &str,
+    node: &yaml::Yaml,
+    values: &mut BTreeMap<&'static str, Value>,
+) {
+    let Some(key) = KEYS.iter().find(|k| **k == path) else { return };
+    let texts = if node.is_null() {
+        Vec::new()
+    } else {
+        reader.texts(node, path).into_iter().map(|(_, text)| text.to_owned()).collect()
+    };
+    let place = reader.source.error((node.start, node.end), "bad-value", "", "");
+    values.insert(key, Value { texts, origin: Origin::File(Box::new(place)) });
+}
+
+impl Layered<'_> {
+    fn check(mut self) -> Option<Settings> {
+        let listen = self.parse("listen", "an address and port such as 127.0.0.1:8080");
+        let open = self.parse("open", "true or false");
+        let public_url = self.text("public_url");
+        let grace = self.duration("grace", 1, 300);
+        let timeout = self.duration("delivery.timeout", 1, 30);
+        let max_in_flight = self.number("delivery.max_in_flight", 1, 4096);
+        let policy = self.policy();
+        let nats = self.nats();
+        let log_json = match self.text("log_format").as_str() {
+            "json" => true,
+            "text" => false,
+            other => {
+                self.wrong("log_format", format!("{other:?} is no log format"), "write text or json");
+                false
+            }
+        };
+        if url::Url::parse(&public_url).is_err() {
+            let message = format!("{public_url:?} is no address");
+            self.wrong("public_url", message, "write one such as https://bell.example.net");
+        }
+        Some(Settings {
+            listen: listen?,
+            open: open?,
+            hosts: self.list("hosts"),
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            data: PathBuf::from(self.text("data")),
+            log: self.text("log"),
+            log_json,
+            grace: grace?,
+            nats,
+            policy: policy?,
+            timeout: timeout?,
+            max_in_flight: max_in_flight?,
+        })
+    }
+
+    fn policy(&mut self) -> Option<Policy> {
+        let allow = self.list("egress.allow");
+        match Policy::new(&allow) {
+            Ok(policy) => Some(policy),
+            Err(error) => {
+                let remedy = "write nets such as 192.168.1.0/24, addresses, or host names";
+                self.wrong("egress.allow", error.to_string(), remedy);
+                None
+            }
+        }
+    }
+
+    fn nats(&mut self) -> Option<Nats> {
+        let url = self.text("nats.url");
+        let replicas = self.number("nats.replicas", 1, 5)?;
+        let user = self.text("nats.user");
+        let file = self.text("nats.password_file");
+        let password = if file.is_empty() {
+            self.text("nats.password")
+        } else {
+            match std::fs::read_to_string(&file) {
+                Ok(text) => text.trim_end().to_owned(),
+                Err(error) => {
+                    let message = format!("cannot read {file}: {error}");
+                    self.wrong("nats.password_file", message, "name a file that can be read");
+                    return None;
+                }
+            }
+        };
+        let login = (!user.is_empty()).then_some((user, password));
+        (!url.is_empty()).then_some(Nats { url, replicas, login })
+    }
+
+    fn list(&self, key: &str) -> Vec<String> {
+        self.values.get(key).map(|v| v.texts.clone()).unwrap_or_default()
+    }
+
+    fn text(&self, key: &str) -> String {
+        self.values.get(key).map(|v| v.texts.join(",")).unwrap_or_default()
+    }
+
+    fn parse<T: FromStr>(&mut self, key: &str, wanted: &str) -> Option<T> {
+        let text = self.text(key);
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.wrong(key, format!("{key} is {text:?}"), format!("write {wanted}"));
+        }
+        parsed
+    }
+
+    fn number(&mut self, key: &str, min: usize, max: usize) -> Option<usize> {
+        let wanted = format!("a number from {min} to {max}");
+        let number: usize = self.parse(key, &wanted)?;
+        if (min..=max).contains(&number) {
+            return Some(number);
+        }
+        self.wrong(key, format!("{key} is {number}"), format!("write {wanted}"));
+        None
+    }
+
+    fn duration(&mut self, key: &str, min: u64, max: u64) -> Option<Duration> {
+        let text = self.text(key);
+        let range = Duration::from_secs(min)..=Duration::from_secs(max);
+        match duration::parse(&text) {
+            Ok(duration) if range.contains(&duration) => Some(duration),
+            _ => {
+                let remedy = format!("write a duration from {min}s to {max}s, such as 20s");
+                self.wrong(key, format!("{key} is {text:?}"), remedy);
+                None
+            }
+        }
+    }
+
+    fn wrong(&mut self, key: &str, message: String, remedy: impl Into<String>) {
+        let place = |file: &str| Problem {
+            file: file.to_owned(),
+            line: 1,
+            column: 1,
+            level: Level::Error,
+            code: "bad-value",
+            message: String::new(),
+            remedy: String::new(),
+            snippet: String::new(),
+            width: 1,
+        };
+        let found = match self.values.get(key).map(|v| &v.origin) {
+            Some(Origin::File(place)) => (**place).clone(),
+            Some(Origin::Variable(name) | Origin::Flag(name)) => place(name),
+            None => place(key),
+        };
+        self.problems.push(Problem { message, remedy: remedy.into(), ..found });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(file: &str, env: &[(&str, &str)]) -> Result<Settings, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let overrides = Overrides { env, flags: BTreeMap::new() };
+        let file = ("wirebell.yaml".to_owned(), file.to_owned());
+        load(Some(&file), &overrides, &mut problems).ok_or(problems)
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        let settings = settings("", &[]).unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+        assert!(settings.nats.is_none());
+        assert_eq!(settings.timeout, Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_variable_wins_over_the_file() {
+        let file = "listen: 127.0.0.1:1\nnats: {url: nats://a:4222}\n";
+        let settings = settings(file, &[("WIREBELL_LISTEN", "127.0.0.1:2")]).unwrap();
+        assert_eq!(settings.listen.port(), 2);
+        assert_eq!(settings.nats.unwrap().url, "nats://a:4222");
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_place_and_the_nearest_known_one() {
+        let problems = settings("listen: 127.0.0.1:1\negress:\n  alow: [10.0.0.0/8]\n", &[]);
+        let problems = problems.unwrap_err();
+        assert_eq!((problems[0].line, problems[0].column), (3, 3));
+        assert!(problems[0].remedy.contains("allow"), "{}", problems[0]);
+    }
+
+    #[test]
+    fn every_bad_value_is_reported_with_its_range() {
+        let file = "listen: here\ndelivery:\n  timeout: 5m\n  max_in_flight: 0\nlog_format: xml\n";
+        let problems = settings(file, &[("WIREBELL_EGRESS_ALLOW", "10.0.0.0/99")]).unwrap_err();
+        let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let all = all.join("\n");
+        for part in ["wirebell.yaml:1:9", ":3:12", "1s to 30s", "1 to 4096", "text or json"] {
+            assert!(all.contains(part), "{part} in {all}");
+        }
+        assert!(all.contains("WIREBELL_EGRESS_ALLOW"), "{all}");
+    }
+}
