@@ -1,3 +1,4 @@
 //! Tests.
 
 mod query_vectors;
+mod rule_files;
