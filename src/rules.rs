@@ -2,14 +2,25 @@
 
 mod eval;
 mod evidence;
+mod examples;
 mod lexer;
+mod load;
 mod nearest;
 mod page;
 mod parser;
+mod problem;
 mod query;
 mod query_words;
+mod read;
+mod rule_read;
+mod set;
+mod source;
+pub mod spec;
+mod spec_read;
 mod value;
 mod word;
+mod words;
+mod yaml;
 
 use std::collections::HashMap;
 
@@ -19,8 +30,18 @@ use crate::model::article::MAX_TITLE_CHARS;
 use crate::text::sentence::lead_end;
 use crate::text::tokens::tokenize_within;
 
+pub use examples::TestFailure;
+pub use load::load;
+pub use load::load_story;
+pub use problem::Level;
+pub use problem::Problem;
 pub use query::Place;
 pub use query::QueryError;
+pub use set::GivenUp;
+pub use set::MAX_PLACES;
+pub use set::Miss;
+pub use set::Outcome;
+pub use set::RuleSet;
 
 /// Why a query could not be tried.
 #[derive(Debug, thiserror::Error)]

@@ -2,3 +2,4 @@
 
 mod bus;
 mod query_vectors;
+mod rule_files;

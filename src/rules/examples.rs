@@ -1,0 +1,107 @@
+//! Runs `should_match` and `should_not_match`.
+
+use crate::model::Article;
+use crate::model::ArticleId;
+use crate::model::RuleId;
+use crate::model::SourceId;
+use crate::model::Time;
+use crate::model::Version;
+use crate::rules::set::Miss;
+use crate::rules::set::RuleSet;
+use crate::rules::spec::Example;
+use crate::rules::spec::Position;
+use crate::rules::spec::StoryArticle;
+
+/// A test of a rule file that fails.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}:{}:{}: the rule {rule} {message}", at.file, at.line, at.column)]
+pub struct TestFailure {
+    /// The rule whose test it is.
+    pub rule: RuleId,
+    /// Where the test stands.
+    pub at: Position,
+    /// What happened instead.
+    pub message: String,
+}
+
+impl RuleSet {
+    /// Runs the examples of every rule on the whole set; stories are not run here.
+    pub fn run_tests(&self) -> Vec<TestFailure> {
+        let mut failures = Vec::new();
+        for (rule, tests) in self.tests() {
+            let mut judge = |example: &Example, wanted: bool| {
+                if let Some(message) = self.failing(rule, example, wanted) {
+                    let at = example.at.clone();
+                    failures.push(TestFailure { rule: rule.clone(), at, message });
+                }
+            };
+            tests.should_match.iter().for_each(|example| judge(example, true));
+            tests.should_not_match.iter().for_each(|example| judge(example, false));
+        }
+        failures
+    }
+
+    fn failing(&self, rule: &RuleId, example: &Example, wanted: bool) -> Option<String> {
+        let article = article(&example.article);
+        let found = self.matches(&article).into_iter().find(|m| m.rule == *rule);
+        let text = quoted(&example.article);
+        match (found, wanted) {
+            (Some(found), true) => {
+                let by = found.superseded_by?;
+                Some(format!("should match {text}, but {by} supersedes it there"))
+            }
+            (None, true) => {
+                let why = match self.miss(rule, &article) {
+                    Some(Miss::Filter(filter)) => format!("the filter {filter} keeps it out"),
+                    Some(Miss::Item(term)) => format!("{term} does not match"),
+                    Some(Miss::Unless(term, places)) => {
+                        let words = places.first().map_or("", |e| e.text.as_str());
+                        format!("{term} forbids {words:?}")
+                    }
+                    None => "it does not".to_owned(),
+                };
+                Some(format!("should match {text}, but {why}"))
+            }
+            (Some(found), false) if found.superseded_by.is_none() => {
+                let first = found.evidence.first();
+                let why = first.map_or(String::new(), |e| format!(" by {:?} ({})", e.text, e.term));
+                Some(format!("should not match {text}, but does{why}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn quoted(article: &StoryArticle) -> String {
+    let text = if article.title.is_empty() { &article.body } else { &article.title };
+    let short: String = text.chars().take(60).collect();
+    format!("{short:?}")
+}
+
+/// An article for matching alone: its times and identity have no influence.
+fn article(example: &StoryArticle) -> Article {
+    let source = example.source.clone().unwrap_or_else(SourceId::push);
+    let time = Time::from_millis(0);
+    Article {
+        v: Version,
+        id: ArticleId::of(&source, &example.title),
+        revision: 1,
+        source,
+        source_name: None,
+        owner: example.owner.clone(),
+        official: example.official,
+        title: example.title.clone(),
+        body: example.body.clone(),
+        url: example.url.clone(),
+        lang: example.lang.clone(),
+        author: None,
+        published_at: None,
+        updated_at: None,
+        first_seen_at: time,
+        received_at: time,
+        as_new: false,
+        first_poll: false,
+        withdrawn: false,
+        directive: None,
+    }
+}

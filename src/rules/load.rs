@@ -1,0 +1,270 @@
+//! From the files of a rule set to the rule set, or to every problem there is.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+
+use sha2::Digest;
+use sha2::Sha256;
+
+use crate::model::Key;
+use crate::model::RuleId;
+use crate::rules::evidence::Item;
+use crate::rules::nearest::nearest;
+use crate::rules::problem::Problem;
+use crate::rules::read::Fields;
+use crate::rules::read::Reader;
+use crate::rules::rule_read;
+use crate::rules::rule_read::Draft;
+use crate::rules::rule_read::Matcher;
+use crate::rules::set::Gazetteer;
+use crate::rules::set::RuleSet;
+use crate::rules::source::Source;
+use crate::rules::spec::Story;
+use crate::rules::spec_read;
+use crate::rules::words::Words;
+use crate::rules::words::Written;
+use crate::rules::yaml;
+use crate::rules::yaml::Content;
+use crate::rules::yaml::Yaml;
+
+/// Largest file, in bytes.
+const MAX_FILE: usize = 32 * 1024 * 1024;
+/// Most rules of a set.
+const MAX_RULES: usize = 100_000;
+const TOP: &[&str] = &["version", "words", "places", "rules"];
+
+/// Reads a rule set: each file's name, as it is to appear in problems, and its text. The order of
+/// the files is the order of the rules.
+pub fn load(files: &[(String, String)]) -> Result<RuleSet, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let sources: Vec<Source<'_>> =
+        files.iter().map(|(name, text)| Source::new(name, text)).collect();
+    let trees: Vec<Option<Yaml>> = files
+        .iter()
+        .zip(&sources)
+        .map(|((_, text), source)| tree(text, &mut Reader::new(source, &mut problems)))
+        .collect();
+    let parts: Vec<Part<'_, '_>> = sources
+        .iter()
+        .zip(&trees)
+        .filter_map(|(source, tree)| part(source, tree.as_ref()?, &mut problems))
+        .collect();
+    let words = words(&parts, &mut problems);
+    let set = rules(&parts, words, digest(files), &mut problems);
+    if problems.is_empty() { Ok(set) } else { Err(problems) }
+}
+
+/// Reads the steps of one story from YAML or JSON text.
+pub fn load_story(name: &str, text: &str) -> Result<Story, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let source = Source::new(name, text);
+    let mut reader = Reader::new(&source, &mut problems);
+    let story = tree(text, &mut reader).map(|node| spec_read::story(&node, &mut reader));
+    match story {
+        Some(story) if problems.is_empty() => Ok(story),
+        _ => Err(problems),
+    }
+}
+
+/// One file, read as far as its top level.
+struct Part<'s, 'y> {
+    source: &'s Source<'s>,
+    words: Option<Fields<'y>>,
+    places: Option<Fields<'y>>,
+    rules: &'y [Yaml],
+}
+
+fn tree(text: &str, reader: &mut Reader<'_, '_>) -> Option<Yaml> {
+    if text.len() > MAX_FILE {
+        let message = format!("the file has {} bytes, at most {MAX_FILE} are allowed", text.len());
+        let problem = reader.source.error((0, 1), "limit", message, "divide it into several files");
+        reader.problem(problem);
+        return None;
+    }
+    match yaml::parse(text) {
+        Ok(tree) => Some(tree),
+        Err(e) => {
+            let problem = reader.source.error((e.at, e.at + 1), "yaml", e.message, e.remedy);
+            reader.problem(problem);
+            None
+        }
+    }
+}
+
+fn part<'s, 'y>(
+    source: &'s Source<'s>,
+    tree: &'y Yaml,
+    problems: &mut Vec<Problem>,
+) -> Option<Part<'s, 'y>> {
+    let mut reader = Reader::new(source, problems);
+    let fields = reader.fields(tree, "a rule file", TOP);
+    match fields.get("version") {
+        None if matches!(tree.content, Content::Map(_)) => {
+            let message = "the file does not say its version";
+            let problem = source.error((0, 1), "missing", message, "begin it with version: 1");
+            reader.problem(problem);
+        }
+        None => return None,
+        Some(node) => {
+            reader.choice(node, "known version", &[("1", ())]);
+        }
+    }
+    let mut map = |name: &str| {
+        let node = fields.get(name).filter(|node| !node.is_null())?;
+        Some(reader.fields(node, name, &[]))
+    };
+    let (words, places) = (map("words"), map("places"));
+    let rules = match fields.get("rules").filter(|node| !node.is_null()) {
+        Some(Yaml { content: Content::List(rules), .. }) => rules.as_slice(),
+        Some(node) => {
+            let message = format!("rules is {}, not a list", node.kind());
+            reader.error(node, "wrong-type", message, "begin each rule with - id:");
+            &[]
+        }
+        None => &[],
+    };
+    Some(Part { source, words, places, rules })
+}
+
+fn words(parts: &[Part<'_, '_>], problems: &mut Vec<Problem>) -> Words {
+    let mut words = Words::default();
+    for part in parts {
+        if let Some(fields) = &part.words {
+            words.declare(fields, &mut Reader::new(part.source, problems));
+        }
+    }
+    let written: Vec<(&Part<'_, '_>, Vec<Written<'_>>)> = parts
+        .iter()
+        .filter_map(|part| {
+            let fields = part.words.as_ref()?;
+            Some((part, words.read(fields, &mut Reader::new(part.source, problems))))
+        })
+        .collect();
+    for (part, written) in &written {
+        words.resolve(written, &mut Reader::new(part.source, problems));
+    }
+    words.spread();
+    for (part, written) in &written {
+        words.check(written, &mut Reader::new(part.source, problems));
+    }
+    words
+}
+
+fn rules(
+    parts: &[Part<'_, '_>],
+    mut words: Words,
+    digest: String,
+    problems: &mut Vec<Problem>,
+) -> RuleSet {
+    let places = places(parts, &mut words, problems);
+    let mut drafts: Vec<(&Part<'_, '_>, Draft<'_>)> = Vec::new();
+    for part in parts {
+        let mut reader = Reader::new(part.source, problems);
+        for node in part.rules {
+            if drafts.len() >= MAX_RULES {
+                let message = format!("more than {MAX_RULES} rules");
+                reader.error(node, "limit", message, "divide them between several Wirebells");
+                break;
+            }
+            let draft = rule_read::rule(node, &mut words, &mut reader);
+            drafts.extend(draft.map(|draft| (part, draft)));
+        }
+    }
+    check_ids(&drafts, problems);
+    let matchers = drafts.into_iter().map(|(_, draft)| finish(draft)).collect();
+    RuleSet::new(matchers, Gazetteer(places), (words.names, words.entries), digest)
+}
+
+fn places(
+    parts: &[Part<'_, '_>],
+    words: &mut Words,
+    problems: &mut Vec<Problem>,
+) -> Vec<(Key, Vec<Item>)> {
+    let mut places: Vec<(Key, Vec<Item>)> = Vec::new();
+    let mut seen = HashSet::new();
+    for part in parts {
+        let mut reader = Reader::new(part.source, problems);
+        for (name, key_node, value) in part.places.iter().flat_map(Fields::iter) {
+            let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+            let key = Key::new(name).ok().filter(|k| !k.is_unknown() && name.bytes().all(fits));
+            let Some(key) = key else {
+                let remedy = "use small letters, digits and hyphens, at most 100";
+                reader.error(key_node, "bad-value", format!("{name} is no key of a place"), remedy);
+                continue;
+            };
+            if !seen.insert(name) {
+                let message = format!("the place {name} is defined a second time");
+                reader.error(key_node, "duplicate", message, "keep one of them");
+                continue;
+            }
+            let texts = reader.texts(value, name).into_iter().enumerate();
+            let spellings = texts.filter_map(|(number, (node, text))| {
+                let query = words.query(node, text, &mut reader)?;
+                Some(Item { term: format!("places.{name}[{number}]"), query })
+            });
+            places.push((key, spellings.collect()));
+        }
+    }
+    places
+}
+
+/// Ids are unique, and what ends or takes back alerts names rules that open some.
+fn check_ids(drafts: &[(&Part<'_, '_>, Draft<'_>)], problems: &mut Vec<Problem>) {
+    let mut known: HashMap<RuleId, &Draft<'_>> = HashMap::new();
+    for (part, draft) in drafts {
+        let id = &draft.matcher.rule.id;
+        if known.contains_key(id) {
+            let message = format!("the rule {id} is defined a second time");
+            let mut reader = Reader::new(part.source, problems);
+            reader.error(draft.id, "duplicate", message, "give it another id");
+            continue;
+        }
+        known.insert(id.clone(), draft);
+    }
+    for (part, draft) in drafts {
+        let mut reader = Reader::new(part.source, problems);
+        for (name, node) in draft.ends.iter().chain(&draft.retracts) {
+            match known.get(name) {
+                None => {
+                    let remedy = match nearest(name.as_str(), known.keys().map(RuleId::as_str)) {
+                        Some(near) => format!("did you mean {near}?"),
+                        None => "write the id of a rule".to_owned(),
+                    };
+                    reader.error(node, "unknown-rule", format!("there is no rule {name}"), remedy);
+                }
+                Some(target) if !target.ends.is_empty() || !target.retracts.is_empty() => {
+                    let message = format!("{name} opens no alerts: it ends or retracts itself");
+                    let remedy = "name a rule without ends and retracts";
+                    reader.error(node, "bad-value", message, remedy);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+fn finish(draft: Draft<'_>) -> Matcher {
+    let mut matcher = draft.matcher;
+    let names = |list: Vec<(RuleId, &Yaml)>| {
+        let mut names: Vec<RuleId> = Vec::new();
+        for (name, _) in list {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    };
+    matcher.rule.ends = names(draft.ends);
+    matcher.rule.retracts = names(draft.retracts);
+    matcher
+}
+
+fn digest(files: &[(String, String)]) -> String {
+    let mut hash = Sha256::new();
+    for (_, text) in files {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    let hex = data_encoding::HEXLOWER.encode(&hash.finalize());
+    format!("sha256:{hex}")
+}

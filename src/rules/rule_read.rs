@@ -1,0 +1,265 @@
+//! Reads one rule.
+
+use std::time::Duration;
+
+use crate::model::Lang;
+use crate::model::Mode;
+use crate::model::Rule;
+use crate::model::RuleId;
+use crate::model::Topic;
+use crate::model::rule::Confirm;
+use crate::model::rule::KeyBy;
+use crate::model::rule::UpdateEvery;
+use crate::rules::evidence::Item;
+use crate::rules::query::Node;
+use crate::rules::query::Scope;
+use crate::rules::read::Fields;
+use crate::rules::read::Reader;
+use crate::rules::spec::Tests;
+use crate::rules::spec_read;
+use crate::rules::spec_read::SEVERITIES;
+use crate::rules::words::Words;
+use crate::rules::yaml::Content;
+use crate::rules::yaml::Yaml;
+use crate::text::fold;
+
+const KEYS: &[&str] = &[
+    "id",
+    "title",
+    "topic",
+    "any",
+    "all",
+    "when",
+    "unless",
+    "in",
+    "unless_in",
+    "lang",
+    "sources",
+    "not_sources",
+    "severity",
+    "key",
+    "update_every",
+    "close_after",
+    "max_age",
+    "confirm",
+    "ends",
+    "retracts",
+    "mode",
+    "budget",
+    "tests",
+];
+const SCOPES: &[(&str, Scope)] =
+    &[("title", Scope::Title), ("lead", Scope::Lead), ("anywhere", Scope::Anywhere)];
+
+/// A rule as it matches.
+#[derive(Clone, Debug)]
+pub(crate) struct Matcher {
+    /// How its alerts live.
+    pub(crate) rule: Rule,
+    /// Groups of items; one of each must match.
+    pub(crate) groups: Vec<Vec<Item>>,
+    /// None of these may match.
+    pub(crate) unless: Vec<Item>,
+    pub(crate) scope: Scope,
+    pub(crate) unless_scope: Scope,
+    /// Filters; an empty one lets everything through. Sources are folded.
+    pub(crate) langs: Vec<Lang>,
+    pub(crate) sources: Vec<String>,
+    pub(crate) not_sources: Vec<String>,
+    pub(crate) budget: Option<u32>,
+    pub(crate) tests: Tests,
+}
+
+/// A rule and what the other rules must be known for.
+pub(crate) struct Draft<'y> {
+    pub(crate) matcher: Matcher,
+    /// The node of the id.
+    pub(crate) id: &'y Yaml,
+    /// Rules it ends and takes back, with the node of each.
+    pub(crate) ends: Vec<(RuleId, &'y Yaml)>,
+    pub(crate) retracts: Vec<(RuleId, &'y Yaml)>,
+}
+
+/// Reads a rule; none where it has no usable id. Every problem is noted.
+pub(crate) fn rule<'y>(
+    node: &'y Yaml,
+    words: &mut Words,
+    reader: &mut Reader<'_, '_>,
+) -> Option<Draft<'y>> {
+    let fields = reader.fields(node, "a rule", KEYS);
+    let Some(id_node) = fields.get("id") else {
+        if matches!(node.content, Content::Map(_)) {
+            reader.error(node, "missing", "the rule has no id", "add id: some-name");
+        }
+        return None;
+    };
+    let id = reader.parsed(id_node, "id", RuleId::new)?;
+    let groups = groups(&fields, words, reader);
+    if !["any", "all", "when"].iter().any(|name| fields.get(name).is_some()) {
+        let message = format!("the rule {id} has none of any, all and when");
+        reader.error(id_node, "missing", message, "add any: and the words that announce the topic");
+    }
+    let scope = |name: &str, reader: &mut Reader<'_, '_>| {
+        fields.get(name).and_then(|n| reader.choice(n, name, SCOPES)).unwrap_or_default()
+    };
+    let matcher = Matcher {
+        groups,
+        unless: items(&fields, "unless", words, reader),
+        scope: scope("in", reader),
+        unless_scope: scope("unless_in", reader),
+        langs: langs(&fields, reader),
+        sources: sources(&fields, "sources", reader),
+        not_sources: sources(&fields, "not_sources", reader),
+        budget: fields.get("budget").and_then(|n| reader.number(n, "budget", (1, u32::MAX))),
+        tests: fields.get("tests").map(|n| spec_read::tests(n, reader)).unwrap_or_default(),
+        rule: life(id, &fields, reader),
+    };
+    let (ends, retracts) = (named(&fields, "ends", reader), named(&fields, "retracts", reader));
+    Some(Draft { matcher, id: id_node, ends, retracts })
+}
+
+fn groups(fields: &Fields<'_>, words: &mut Words, reader: &mut Reader<'_, '_>) -> Vec<Vec<Item>> {
+    let mut groups = Vec::new();
+    if let Some(node) = fields.get("when") {
+        let query = reader.text(node, "when").and_then(|text| words.query(node, text, reader));
+        groups.push(query.map(|query| item("when".to_owned(), query)).into_iter().collect());
+    }
+    if fields.get("any").is_some() {
+        groups.push(items(fields, "any", words, reader));
+    }
+    let all = fields.get("all").map_or(&[][..], |node| reader.list(node, "all"));
+    for (number, node) in all.iter().enumerate() {
+        let term = format!("all[{number}]");
+        groups.push(match &node.content {
+            Content::List(entries) => {
+                let entries = entries.iter().enumerate();
+                let items = entries.filter_map(|(inner, entry)| {
+                    let query = query(entry, &term, words, reader)?;
+                    Some(item(format!("{term}[{inner}]"), query))
+                });
+                items.collect()
+            }
+            _ => query(node, &term, words, reader).map(|q| item(term, q)).into_iter().collect(),
+        });
+    }
+    groups
+}
+
+fn item(term: String, query: Node) -> Item {
+    Item { term, query }
+}
+
+fn query(node: &Yaml, what: &str, words: &mut Words, reader: &mut Reader<'_, '_>) -> Option<Node> {
+    let text = reader.text(node, what)?;
+    words.query(node, text, reader)
+}
+
+fn items(
+    fields: &Fields<'_>,
+    name: &str,
+    words: &mut Words,
+    reader: &mut Reader<'_, '_>,
+) -> Vec<Item> {
+    let Some(node) = fields.get(name) else { return Vec::new() };
+    let entries = reader.list(node, name);
+    if let (Content::List(list), Some(key)) = (&node.content, fields.key(name))
+        && list.is_empty()
+    {
+        reader.error(
+            key,
+            "missing",
+            format!("{name} is empty"),
+            "give it an entry or leave it out",
+        );
+    }
+    let numbered = entries.iter().enumerate();
+    let items = numbered.filter_map(|(number, entry)| {
+        let query = query(entry, name, words, reader)?;
+        Some(item(format!("{name}[{number}]"), query))
+    });
+    items.collect()
+}
+
+fn langs(fields: &Fields<'_>, reader: &mut Reader<'_, '_>) -> Vec<Lang> {
+    let Some(node) = fields.get("lang") else { return Vec::new() };
+    let items = reader.list(node, "lang");
+    items.iter().filter_map(|n| reader.parsed(n, "lang", Lang::new)).collect()
+}
+
+fn sources(fields: &Fields<'_>, name: &str, reader: &mut Reader<'_, '_>) -> Vec<String> {
+    let Some(node) = fields.get(name) else { return Vec::new() };
+    reader.texts(node, name).into_iter().map(|(_, text)| fold(text)).collect()
+}
+
+fn named<'y>(
+    fields: &Fields<'y>,
+    name: &str,
+    reader: &mut Reader<'_, '_>,
+) -> Vec<(RuleId, &'y Yaml)> {
+    let Some(node) = fields.get(name) else { return Vec::new() };
+    let items = reader.list(node, name);
+    let ids = items.iter().filter_map(|n| Some((reader.parsed(n, "rule", RuleId::new)?, n)));
+    ids.collect()
+}
+
+/// The life-cycle half.
+fn life(id: RuleId, fields: &Fields<'_>, reader: &mut Reader<'_, '_>) -> Rule {
+    let mut rule = Rule::with_defaults(id);
+    if let Some(title) = fields.get("title").and_then(|n| reader.text(n, "title")) {
+        rule.title = title.to_owned();
+    }
+    if let Some(topic) = fields.get("topic").and_then(|n| reader.parsed(n, "topic", Topic::new)) {
+        rule.topic = topic;
+    }
+    if let Some(n) = fields.get("severity") {
+        rule.severity = reader.choice(n, "severity", SEVERITIES).unwrap_or_default();
+    }
+    let keys = [("place", KeyBy::Place), ("source", KeyBy::Source), ("none", KeyBy::None)];
+    if let Some(n) = fields.get("key") {
+        rule.key = reader.choice(n, "key", &keys).unwrap_or_default();
+    }
+    let modes = [("live", Mode::Live), ("shadow", Mode::Shadow)];
+    if let Some(n) = fields.get("mode") {
+        rule.mode = reader.choice(n, "mode", &modes).unwrap_or_default();
+    }
+    if let Some(n) = fields.get("update_every") {
+        rule.update_every = update_every(n, reader);
+    }
+    let mut duration = |name: &str, slot: &mut Duration| {
+        let given = fields.get(name).and_then(|n| reader.duration(n, name));
+        *slot = given.unwrap_or(*slot);
+    };
+    duration("close_after", &mut rule.close_after);
+    duration("max_age", &mut rule.max_age);
+    rule.confirm = fields.get("confirm").and_then(|n| confirm(n, reader));
+    rule
+}
+
+fn update_every(node: &Yaml, reader: &mut Reader<'_, '_>) -> UpdateEvery {
+    match &node.content {
+        Content::Text(text, _) if text == "never" => UpdateEvery::Never,
+        _ => {
+            reader.duration(node, "update_every").map_or_else(Default::default, UpdateEvery::After)
+        }
+    }
+}
+
+fn confirm(node: &Yaml, reader: &mut Reader<'_, '_>) -> Option<Confirm> {
+    let fields = reader.fields(node, "confirm", &["distinct_sources", "within", "severity"]);
+    let (Some(sources), Some(within)) = (fields.get("distinct_sources"), fields.get("within"))
+    else {
+        if matches!(node.content, Content::Map(_)) {
+            let remedy = "write confirm: {distinct_sources: 3, within: 30m}";
+            reader.error(node, "missing", "confirm needs distinct_sources and within", remedy);
+        }
+        return None;
+    };
+    let distinct_sources = reader.number(sources, "number of sources", (2, 1_000));
+    let within = reader.duration(within, "within");
+    let severity = fields.get("severity").map(|n| reader.choice(n, "severity", SEVERITIES));
+    Some(Confirm {
+        distinct_sources: distinct_sources?,
+        within: within?,
+        severity: severity.flatten(),
+    })
+}

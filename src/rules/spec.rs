@@ -1,0 +1,178 @@
+//! The tests a rule file carries, as plain data. Who runs stories lives elsewhere.
+
+use std::time::Duration;
+
+use crate::model::EventKind;
+use crate::model::Key;
+use crate::model::Lang;
+use crate::model::Nature;
+use crate::model::RuleId;
+use crate::model::Severity;
+use crate::model::SourceId;
+use crate::model::event::Confirmation;
+use crate::model::event::Status;
+
+/// Where something stands in a file, for reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The file's name.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in code points, from 1.
+    pub column: u32,
+}
+
+/// The tests of one rule.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tests {
+    /// Articles that the rule matches, not superseded.
+    pub should_match: Vec<Example>,
+    /// Articles that it does not.
+    pub should_not_match: Vec<Example>,
+    /// A life-cycle story.
+    pub story: Option<Story>,
+}
+
+/// An article of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// Where it stands.
+    pub at: Position,
+    /// Its text.
+    pub article: StoryArticle,
+}
+
+/// A story: steps from an empty start on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Story {
+    /// Where it stands.
+    pub at: Position,
+    /// Its steps in order.
+    pub steps: Vec<Step>,
+}
+
+/// One step: the clock moves, due timers act, then this happens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Where it stands.
+    pub at: Position,
+    /// How far the clock moves first.
+    pub after: Duration,
+    /// What happens.
+    pub act: Act,
+    /// All events since the step before, in order.
+    pub expect: Vec<Expected>,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// An article is received.
+    Article(Box<StoryArticle>),
+    /// An operator ends an alert.
+    End(RuleId, Key),
+    /// An operator takes an alert back.
+    Retract(RuleId, Key),
+    /// Only the clock moves.
+    Tick,
+}
+
+/// An article of a story or an example.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoryArticle {
+    /// Headline.
+    pub title: String,
+    /// Text below it.
+    pub body: String,
+    /// Language.
+    pub lang: Option<Lang>,
+    /// Source.
+    pub source: Option<SourceId>,
+    /// Owner of the source.
+    pub owner: Option<String>,
+    /// Whether the source speaks with authority.
+    pub official: bool,
+    /// Where it can be read.
+    pub url: Option<String>,
+    /// Identity; a new one where none is given. The same again is a revision.
+    pub id: Option<String>,
+    /// How long before its receipt it is dated.
+    pub age: Duration,
+    /// Its date cannot be told.
+    pub undated: bool,
+    /// It comes with the first poll of its feed.
+    pub first_poll: bool,
+    /// Its publisher withdrew it.
+    pub withdrawn: bool,
+    /// Its CAP part.
+    pub cap: Option<StoryCap>,
+}
+
+/// The CAP part of a story's article. Words are as CAP writes them; defaults are `Actual`, `Alert`
+/// and `Public`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoryCap {
+    /// Identifier.
+    pub id: Option<String>,
+    /// Identifiers of the messages it refers to.
+    pub references: Vec<String>,
+    /// `Actual`, `Exercise` …
+    pub status: String,
+    /// `Alert`, `Update`, `Cancel` …
+    pub msg_type: String,
+    /// `Public` …
+    pub scope: String,
+    /// `Immediate`, `Past` …
+    pub urgency: Option<String>,
+    /// `Extreme` …
+    pub severity: Option<String>,
+    /// `AllClear` …
+    pub response_type: Option<String>,
+    /// Why, in the sender's words.
+    pub note: Option<String>,
+    /// How long after its receipt it expires.
+    pub expires_in: Option<Duration>,
+}
+
+impl Default for StoryCap {
+    fn default() -> Self {
+        Self {
+            id: None,
+            references: Vec::new(),
+            status: "Actual".to_owned(),
+            msg_type: "Alert".to_owned(),
+            scope: "Public".to_owned(),
+            urgency: None,
+            severity: None,
+            response_type: None,
+            note: None,
+            expires_in: None,
+        }
+    }
+}
+
+/// An event that a step expects; what is none is not compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Its type.
+    pub kind: EventKind,
+    /// Rule of the alert.
+    pub rule: Option<RuleId>,
+    /// Key of the alert.
+    pub key: Option<Key>,
+    /// Severity of the alert.
+    pub severity: Option<Severity>,
+    /// Status of the alert.
+    pub status: Option<Status>,
+    /// Nature of the alert.
+    pub nature: Option<Nature>,
+    /// Confirmation of the alert.
+    pub confirmation: Option<Confirmation>,
+    /// Whether it may be the end of the alert.
+    pub possible_end: Option<bool>,
+    /// Whether a late article caused it.
+    pub late: Option<bool>,
+    /// Independent sources of the alert.
+    pub independent_sources: Option<u32>,
+}

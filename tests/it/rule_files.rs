@@ -1,0 +1,411 @@
+//! Rule files: what loads, what does not, and how it is said.
+
+use wirebell::model::Article;
+use wirebell::model::ArticleId;
+use wirebell::model::Lang;
+use wirebell::model::Match;
+use wirebell::model::SourceId;
+use wirebell::model::Time;
+use wirebell::model::Version;
+use wirebell::rules::RuleSet;
+use wirebell::rules::load;
+use wirebell::rules::load_story;
+use wirebell::rules::spec::Act;
+
+pub(crate) fn article(title: &str, body: &str) -> Article {
+    let source = SourceId::new("skylark").unwrap();
+    Article {
+        v: Version,
+        id: ArticleId::of(&source, title),
+        revision: 1,
+        source,
+        source_name: Some("The Skylark".to_owned()),
+        owner: None,
+        official: false,
+        title: title.to_owned(),
+        body: body.to_owned(),
+        url: None,
+        lang: None,
+        author: None,
+        published_at: None,
+        updated_at: None,
+        first_seen_at: Time::from_millis(0),
+        received_at: Time::from_millis(0),
+        as_new: false,
+        first_poll: false,
+        withdrawn: false,
+        directive: None,
+    }
+}
+
+pub(crate) fn loaded(text: &str) -> RuleSet {
+    load(&[("rules.yaml".to_owned(), text.to_owned())]).unwrap_or_else(|problems| {
+        let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        panic!("{}", shown.join("\n\n"))
+    })
+}
+
+fn rules(lines: &str) -> String {
+    format!("version: 1\nrules:\n{lines}")
+}
+
+const FERRIES: &str = "\
+version: 1
+places:
+  dover: [Dover, Дувр*, 多佛]
+  calais: [Calais, Кале, 加來]
+words:
+  ferry: [ferr*, car ferry, паром*, 渡輪]
+rules:
+  - id: ferry-stop
+    severity: critical
+    any: [$ferry NEAR/5 (suspended OR halted OR cancelled), 渡輪 NEAR/6 停駛]
+    unless: [drill, model ferr*, museum]
+    confirm: {distinct_sources: 2, within: 30m}
+  - id: ferry-resumes
+    ends: ferry-stop
+    any: [$ferry NEAR/5 (resume* OR running again), 渡輪 NEAR/6 恢復]
+  - id: ferry-correction
+    retracts: ferry-stop
+    all: [[reported in error, wrongly said, correction], [$ferry]]
+    tests:
+      should_match: [Correction: ferries not suspended]
+";
+
+#[test]
+fn the_first_example_is_a_whole_rule_file() {
+    let set = loaded(
+        "\
+version: 1
+rules:
+  - id: harbour-closed
+    any: [harbour closed, port shut, ferries cancelled, порт закрито, 港口關閉, הנמל נסגר]
+    unless: [anniversary, drill, film]
+",
+    );
+    assert_eq!(set.matches(&article("Harbour closed", "")).len(), 1);
+    assert_eq!(set.matches(&article("", "昨日港口關閉。")).len(), 1);
+    assert_eq!(set.matches(&article("Harbour closed for a drill", "")).len(), 0);
+    assert_eq!(set.topics().len(), 1);
+    assert!(set.digest().starts_with("sha256:") && set.digest().len() == 71);
+}
+
+#[test]
+fn a_rule_that_ends_or_retracts_supersedes_and_speaks_of_the_places() {
+    let set =
+        loaded(&FERRIES.replace(
+            "[Correction: ferries not suspended]",
+            "['Correction: ferries not suspended']",
+        ));
+    assert_eq!(set.run_tests(), []);
+    let found = set.matches(&article("Ferries suspended between Dover and Calais", ""));
+    let keys = |m: &Match| m.targets[0].keys.iter().map(|k| k.to_string()).collect::<Vec<_>>();
+    assert_eq!(found.len(), 1);
+    assert_eq!(keys(&found[0]), ["dover", "calais"]);
+    assert_eq!(found[0].evidence[0].text, "Ferries suspended");
+    assert_eq!(found[0].evidence[0].term, "any[0]");
+
+    let text = "Ferries suspended in Dover. Ferries running again at noon.";
+    let found = set.matches(&article("Correction", text));
+    let names: Vec<_> = found.iter().map(|m| m.rule.as_str()).collect();
+    assert_eq!(names, ["ferry-stop", "ferry-resumes", "ferry-correction"]);
+    assert_eq!(found[0].superseded_by.as_ref().unwrap().as_str(), "ferry-correction");
+    assert_eq!(found[1].superseded_by, None);
+    assert_eq!(found[1].targets[0].rule.as_str(), "ferry-stop");
+    assert_eq!(keys(&found[2]), ["dover"]);
+    assert_eq!(found[2].evidence[1].term, "words.ferry[0]");
+    assert_eq!(keys(&set.matches(&article("Ferries halted", ""))[0]), ["-"]);
+}
+
+#[test]
+fn an_unquoted_colon_in_a_list_is_told_as_the_map_it_is() {
+    let problems = load(&[("rules.yaml".to_owned(), FERRIES.to_owned())]).unwrap_err();
+    assert_eq!((problems[0].line, problems[0].column), (20, 22), "{}", problems[0]);
+}
+
+#[test]
+fn filters_let_through_what_they_name() {
+    let set = loaded(&rules(
+        "  - {id: zh, any: 港, lang: zh}
+  - {id: bird, any: 港, sources: [THE SKYLARK]}
+  - {id: no-bird, any: 港, not_sources: skylark}
+  - {id: owner, any: 港, key: source}
+  - {id: one, any: 港, key: none, in: title}
+",
+    ));
+    let mut sample = article("港", "港");
+    let names = |a: &Article| -> Vec<String> {
+        set.matches(a).iter().map(|m| format!("{}/{}", m.rule, m.targets[0].keys[0])).collect()
+    };
+    assert_eq!(names(&sample), ["bird/-", "owner/skylark", "one/-"]);
+    sample.lang = Some(Lang::new("zh-TW").unwrap());
+    sample.owner = Some("Bird\nHouse".to_owned());
+    sample.title = "no".to_owned();
+    assert_eq!(names(&sample), ["zh/-", "bird/-", "owner/BirdHouse"]);
+}
+
+#[test]
+fn several_files_are_one_set_and_their_order_counts() {
+    let files = [
+        ("a.yaml".to_owned(), rules("  - {id: quay, any: $dock}\n")),
+        ("b.yaml".to_owned(), "version: 1\nwords: {dock: [dock, pier]}\n".to_owned()),
+    ];
+    let set = load(&files).unwrap();
+    assert_eq!(set.matches(&article("a pier", ""))[0].evidence[0].term, "words.dock[1]");
+    let twice = [files[0].clone(), files[0].clone(), files[1].clone()];
+    let problems = load(&twice).unwrap_err();
+    assert_eq!(problems[0].code, "duplicate");
+    assert!(load(&[]).unwrap().matches(&article("a", "b")).is_empty());
+}
+
+#[test]
+fn a_problem_looks_as_the_language_describes_it() {
+    let text = "version: 1\nrules:\n\n\n\n\n\n  - id: stop\n    when: ferry AND quay OR pier\n";
+    let problems = load(&[("config/rules.yaml".to_owned(), text.to_owned())]).unwrap_err();
+    let expected = "\
+error: OR beside AND needs parentheses
+  --> config/rules.yaml:9:21
+9 |     when: ferry AND quay OR pier
+  |                          ^^ write (ferry AND quay) OR pier, or ferry AND (quay OR pier)"
+        .replace(":9:21", ":9:26");
+    assert_eq!(problems[0].to_string(), expected);
+}
+
+/// Rule lines, line, column, a part of the message and a part of the remedy.
+type Bad<'a> = (&'a str, u32, u32, &'a str, &'a str);
+
+const BAD: &[Bad<'_>] = &[
+    ("  - id: a\n    any: ferry AND\n", 4, 19, "ends after", "add"),
+    ("  - id: a\n    any: [ok, $fery]\n", 4, 15, "no list $fery", "words:"),
+    ("  - id: a\n    any: 'it''s AND'\n", 4, 20, "ends after", "add"),
+    ("  - id: a\n    any: \"a\\u0062 OR\"\n", 4, 21, "ends after", "add"),
+    (
+        "  - id: a\n    when: >-\n      ferry AND\n      quay OR pier\n",
+        6,
+        12,
+        "OR beside AND",
+        "ferry",
+    ),
+    ("  - id: a\n    when: |\n\n      ferry\n      *quay\n", 7, 7, "three letters", "forms"),
+    ("  - id: a\n    when: ferry AND\n      quay OR pier\n", 5, 12, "OR beside AND", "ferry"),
+    (
+        "  - id: a\n    when: \"swing bridge\" NEAR/3 closed\n",
+        4,
+        26,
+        "after the closing",
+        "single quotes",
+    ),
+    (
+        "  - id: a\n    any: [\"swing bridge\" NEAR/3 closed]\n",
+        4,
+        26,
+        "after the closing",
+        "single quotes",
+    ),
+    ("  - id: a\n    any: [*ferry]\n", 4, 11, "no YAML", "single quotes"),
+    ("  - id: a\n    any: x\n    unles: y\n", 5, 5, "no key unles", "did you mean unless?"),
+    ("  - id: a\n    any: x\n    colour: y\n", 5, 5, "no key colour", "known here: id"),
+    ("  - id: a\n    any: {x: y}\n", 4, 10, "a map", "single quotes"),
+    ("  - id: a\n    any:\n      - Update: ferry\n", 5, 9, "a map", "single quotes"),
+    ("  - id: a\n    any:\n", 4, 8, "nothing", "list of texts"),
+    ("  - id: a\n    any: []\n", 4, 5, "any is empty", "entry"),
+    ("  - id: a\n", 3, 9, "none of any, all and when", "add any:"),
+    ("  - any: x\n", 3, 5, "no id", "add id:"),
+    ("  - id: Ferry\n    any: x\n", 3, 9, "Ferry", "another id"),
+    ("  - {id: a, any: x}\n  - {id: a, any: y}\n", 4, 10, "a second time", "another id"),
+    ("  - {id: a, any: x, any: y}\n", 3, 21, "a second time", "keep one"),
+    ("  - {id: a, any: x, severity: criticl}\n", 3, 31, "no severity", "did you mean critical?"),
+    ("  - {id: a, any: x, key: city}\n", 3, 26, "no key", "place, source or none"),
+    ("  - {id: a, any: x, in: body}\n", 3, 25, "no in", "title, lead or anywhere"),
+    ("  - {id: a, any: x, mode: off}\n", 3, 27, "no mode", "live or shadow"),
+    ("  - {id: a, any: x, close_after: 6 hours}\n", 3, 34, "no duration", "30s"),
+    ("  - {id: a, any: x, close_after: 31d}\n", 3, 34, "30 days", "30d"),
+    ("  - {id: a, any: x, lang: en_US}\n", 3, 27, "en_US", "another lang"),
+    ("  - {id: a, any: x, ends: b}\n", 3, 27, "no rule b", "id of a rule"),
+    (
+        "  - {id: stop, any: x}\n  - {id: b, any: x, ends: stpo}\n",
+        4,
+        27,
+        "no rule stpo",
+        "did you mean stop?",
+    ),
+    (
+        "  - {id: a, any: x}\n  - {id: b, any: x, ends: a}\n  - {id: c, any: x, retracts: b}\n",
+        5,
+        31,
+        "opens no alerts",
+        "without ends",
+    ),
+    (
+        "  - {id: a, any: x, confirm: {distinct_sources: 1, within: 5m}}\n",
+        3,
+        49,
+        "1 is no",
+        "from 2",
+    ),
+    ("  - {id: a, any: x, confirm: {distinct_sources: 3}}\n", 3, 30, "needs", "within"),
+    ("  - {id: a, any: x, confirm: 3}\n", 3, 30, "a text", "a map"),
+    ("  - {id: a, any: x, budget: many}\n", 3, 29, "no budget", "a number"),
+    ("  - {id: a, any: x, tests: {should_mach: y}}\n", 3, 29, "should_mach", "should_match"),
+    ("  - {id: a, any: x, tests: {story: [{article: y}]}}\n", 3, 37, "expects nothing", "expect:"),
+    (
+        "  - {id: a, any: x, tests: {story: [{tick: true, expect: openend}]}}\n",
+        3,
+        58,
+        "openend",
+        "opened",
+    ),
+    (
+        "  - {id: a, any: x, tests: {story: [{end: a, expect: ended}]}}\n",
+        3,
+        43,
+        "no alert",
+        "rule/key",
+    ),
+    ("  - {id: a, any: x, tests: {story: [{expect: ended}]}}\n", 3, 37, "one thing", "tick"),
+    ("  - x\n", 3, 5, "a text, not a map", "a map"),
+    ("  id: a\n", 3, 3, "not a list", "- id:"),
+    ("  - id: a\n\tany: x\n", 4, 1, "tab", "spaces"),
+    ("  - id: a\n    any: [x\n", 4, 10, "no YAML", "brackets"),
+    ("  - id: 早\n    any: 港口*\n", 3, 9, "早", "another id"),
+    ("  - id: a\n    any: [早, 港口*]\n", 4, 14, "no spaces", "leave it out"),
+];
+
+#[test]
+fn every_mistake_is_told_at_its_place_with_a_remedy() {
+    let mut failures = Vec::new();
+    for (lines, line, column, message, remedy) in BAD {
+        let problems = match load(&[("rules.yaml".to_owned(), rules(lines))]) {
+            Ok(_) => {
+                failures.push(format!("{lines}loads"));
+                continue;
+            }
+            Err(problems) => problems,
+        };
+        let fits = problems.iter().any(|p| {
+            (p.line, p.column) == (*line, *column)
+                && p.message.contains(message)
+                && p.remedy.contains(remedy)
+        });
+        if !fits {
+            let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            failures.push(format!("{lines}{line}:{column} {message}\n{}", shown.join("\n")));
+        }
+    }
+    assert!(failures.is_empty(), "{} fail\n{}", failures.len(), failures.join("\n----\n"));
+}
+
+#[test]
+fn mistakes_outside_the_rules_are_told_too() {
+    for (text, line, column, message) in [
+        ("rules: []\n", 1, 1, "version"),
+        ("version: 2\n", 1, 10, "no known version"),
+        ("version: 1\nrulez: []\n", 2, 1, "no key rulez"),
+        ("- a\n", 1, 1, "a list, not a map"),
+        ("version: 1\nwords: {a: [$b], b: [x, $a]}\n", 2, 9, "circle: $a uses $b uses $a"),
+        ("version: 1\nwords: {a: [x AND y], b: [$a NEAR/2 z]}\n", 2, 30, "AND and NOT speak"),
+        ("version: 1\nwords: {'a b': [x]}\n", 2, 9, "no name for a list"),
+        ("version: 1\nwords: {a: []}\n", 2, 9, "empty"),
+        ("version: 1\nplaces: {Dover: [x]}\n", 2, 10, "no key of a place"),
+        ("version: 1\nplaces: {dover: [fe*]}\n", 2, 18, "three letters"),
+        ("version: 1\nwords: [a]\n", 2, 8, "words is a list"),
+        ("version: 1\n---\nversion: 1\n", 3, 1, "second document"),
+    ] {
+        let problems = load(&[("rules.yaml".to_owned(), text.to_owned())]).unwrap_err();
+        let first = &problems[0];
+        assert_eq!((first.line, first.column), (line, column), "{text}\n{first}");
+        assert!(first.message.contains(message), "{text}\n{first}");
+    }
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let text = rules("  - {id: a, any: fe*, unles: x}\n  - {id: b, any: $x, close_after: y}\n");
+    let problems = load(&[("rules.yaml".to_owned(), text)]).unwrap_err();
+    let places: Vec<_> = problems.iter().map(|p| (p.line, p.code)).collect();
+    assert_eq!(places, [(3, "unknown-key"), (3, "query"), (4, "query"), (4, "bad-value")]);
+}
+
+#[test]
+fn limits_hold_at_their_edge() {
+    let nested = |n: usize| {
+        let text = format!("{}x{}", "[".repeat(n), "]".repeat(n));
+        load(&[("rules.yaml".to_owned(), format!("version: 1\nwords: {{a: {text}}}\n"))])
+    };
+    assert!(nested(1).is_ok());
+    assert!(nested(31).unwrap_err()[0].message.contains("32 levels"));
+    assert_eq!(nested(10_000).unwrap_err()[0].code, "yaml");
+    let list = |n: usize| {
+        load(&[("r".to_owned(), format!("version: 1\nwords: {{a: [{}]}}\n", "x,".repeat(n)))])
+    };
+    assert!(list(10_000).is_ok());
+    assert_eq!(list(10_001).unwrap_err()[0].code, "limit");
+    let bomb = "version: 1\nwords:\n  a: &a [x, y]\n  b: &b [*a, *a]\n";
+    assert!(load(&[("r".to_owned(), bomb.to_owned())]).is_err());
+    let chain = |n: usize| {
+        let lists: String = (0..n).map(|i| format!("  l{i}: [$l{}]\n", i + 1)).collect();
+        load(&[("r".to_owned(), format!("version: 1\nwords:\n{lists}  l{n}: [x]\n"))])
+    };
+    assert!(chain(15).is_ok());
+    assert!(chain(16).unwrap_err()[0].message.contains("nested deeper"));
+    assert!(chain(20_000).is_err());
+}
+
+#[test]
+fn a_query_with_too_many_intervals_is_given_up_and_the_others_go_on() {
+    let set = loaded(&rules(
+        "  - {id: dense, any: [boat NEAR/100 boat]}\n  - {id: plain, any: [boat]}\n",
+    ));
+    let outcome = set.evaluate(&article("", &"boat ".repeat(30_000)));
+    let names: Vec<_> = outcome.matches.iter().map(|m| m.rule.as_str()).collect();
+    assert_eq!(names, ["plain"]);
+    assert_eq!(outcome.given_up[0].term, "any[0]");
+    assert_eq!(outcome.given_up[0].rule.as_ref().unwrap().as_str(), "dense");
+    assert_eq!(outcome.matches[0].evidence.len(), 20);
+}
+
+#[test]
+fn stories_are_read_as_data_from_yaml_and_json() {
+    let set = loaded(&rules(
+        "  - id: a
+    any: x
+    tests:
+      should_match: [x, {title: Storm, body: x, lang: zh-TW}]
+      story:
+        - {article: Ferries suspended at Dover, expect: opened}
+        - {after: 20m, article: {title: On, source: b, cap: {id: z, expires_in: 2h}}, expect: ended}
+        - {after: 7h, tick: true, expect: nothing}
+        - {retract: a/-, expect: [{type: alert.retracted, key: '-', late: false}, opened]}
+",
+    ));
+    let (_, tests) = set.tests().next().unwrap();
+    let story = tests.story.as_ref().unwrap();
+    assert_eq!(story.steps.len(), 4);
+    assert_eq!((story.steps[1].after.as_secs(), story.steps[1].at.line), (1200, 9));
+    assert!(matches!(&story.steps[1].act, Act::Article(a) if a.cap.is_some()));
+    assert!(story.steps[2].expect.is_empty());
+    assert_eq!(story.steps[3].expect[0].late, Some(false));
+    let json = r#"[{"after": "0s", "article": {"title": "T", "dated": "unknown"}, "expect": ["alert.opened"]}]"#;
+    let story = load_story("stories.jsonl", json).unwrap();
+    assert!(matches!(&story.steps[0].act, Act::Article(a) if a.undated));
+}
+
+#[test]
+fn a_failing_example_says_why() {
+    let set = loaded(&rules(
+        "  - id: a
+    any: [boat]
+    unless: [toy]
+    tests: {should_match: [toy boat, car], should_not_match: [boat]}
+",
+    ));
+    let failures: Vec<String> = set.run_tests().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        failures,
+        [
+            "rules.yaml:6:28: the rule a should match \"toy boat\", but unless[0] forbids \"toy\"",
+            "rules.yaml:6:38: the rule a should match \"car\", but any[0] does not match",
+            "rules.yaml:6:63: the rule a should not match \"boat\", but does by \"boat\" (any[0])",
+        ]
+    );
+}
