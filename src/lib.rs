@@ -6,6 +6,7 @@
 
 pub mod bus;
 pub mod clock;
+pub mod egress;
 pub mod feed;
 pub mod model;
 pub mod supervise;
