@@ -28,15 +28,22 @@
 //! where it was. Reads and writes that need an answer fail with an error whose
 //! [`Error::is_temporary`] is true; the caller retries.
 //!
-//! **Buckets.** Keys are texts of `[-/_=.a-zA-Z0-9]`, parts divided by `/`. A revision is the
-//! bucket's position of the write and rises within the bucket. [`Put`]'s `expect`: `None` = the
+//! **Buckets.** Keys are texts of `[-/_=a-zA-Z0-9]`, parts divided by `/` (no dot: it divides the
+//! parts on NATS). A revision is the bucket's position of the write and rises within the bucket.
+//! [`Put`]'s `expect`: `None` = the
 //! key must be absent, `Some(r)` = its revision must be `r`. `list(prefix)` takes whole parts
 //! (`""` = all, `"rule"` = `rule/…`) and answers the entries and the position they are true at;
 //! `watch(prefix, position)` delivers every later change (a key overwritten several times may
-//! show only the newest) and nothing falls between the two.
+//! show only the newest) and nothing falls between the two. Deleting what is not there counts as
+//! `Written`.
 //!
 //! **Cancel safety.** `Reader::next` and `Watch::next` are cancel safe. A write whose future is
 //! dropped may or may not happen.
+
+mod embedded;
+mod group;
+mod limits;
+mod names;
 
 use std::future::Future;
 
@@ -44,6 +51,11 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::model::Time;
+
+pub use embedded::Embedded;
+pub use embedded::EmbeddedSettings;
+pub use limits::Kept;
+pub use limits::Limits;
 
 /// A stream of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -212,6 +224,7 @@ pub enum Item {
 /// Records of a stream in order. Dropping it ends the reading.
 pub struct Reader(
     mpsc::Receiver<Result<Item, Error>>,
+    #[expect(dead_code, reason = "dropping it ends the task that feeds the channel")]
     Option<tokio_util::task::AbortOnDropHandle<()>>,
 );
 
@@ -258,6 +271,7 @@ pub struct Listing {
 /// Changes of a bucket in order. Dropping it ends the watching.
 pub struct Watch(
     mpsc::Receiver<Result<Entry, Error>>,
+    #[expect(dead_code, reason = "dropping it ends the task that feeds the channel")]
     Option<tokio_util::task::AbortOnDropHandle<()>>,
 );
 

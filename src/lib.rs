@@ -9,5 +9,6 @@ pub mod clock;
 pub mod egress;
 pub mod feed;
 pub mod model;
+pub mod store;
 pub mod supervise;
 pub mod telemetry;
