@@ -5,12 +5,16 @@
 //! module may use which.
 
 pub mod alerts;
+pub mod api;
 pub mod bus;
 pub mod clock;
 pub mod delivery;
+pub mod egress;
+pub mod feed;
 pub mod model;
 pub mod rules;
 pub mod store;
 pub mod supervise;
 pub mod telemetry;
 pub mod text;
+pub mod worker;

@@ -103,7 +103,8 @@ pub(super) async fn show<B: Bus>(
 ) -> Result<axum::Json<Value>, Problem> {
     let unknown = || Problem::not_found("alert", &id);
     let alert = AlertId::new(id.clone()).map_err(|_| unknown())?;
-    let topic = app.index.find(&alert).map_or_else(|| "*".to_owned(), |(topic, _)| topic.to_string());
+    let topic =
+        app.index.find(&alert).map_or_else(|| "*".to_owned(), |(topic, _)| topic.to_string());
     let events = history(&app, &format!("wb.event.{topic}.{alert}.*")).await?;
     let Some(last) = events.last() else { return Err(unknown()) };
     let told = told(&app, &events).await?;
@@ -113,18 +114,14 @@ pub(super) async fn show<B: Bus>(
 }
 
 async fn history<B: Bus>(app: &App<B>, filter: &str) -> Result<Vec<Logged>, Problem> {
-    let selection = Selection {
-        from: crate::bus::From::Start,
-        until: Until::End,
-        filter: filter.to_owned(),
-    };
+    let selection =
+        Selection { from: crate::bus::From::Start, until: Until::End, filter: filter.to_owned() };
     let mut reader = app.bus.read(Stream::Events, selection).await?;
     let mut events: Vec<Logged> = Vec::new();
     while let Some(item) = reader.next().await {
         let Item::Record(stored) = item? else { continue };
         let Ok(event) = serde_json::from_slice::<Event>(&stored.payload) else { continue };
-        let earlier: Arc<[Facts]> =
-            events.iter().map(|l| Facts::of(l.seq, &l.event)).collect();
+        let earlier: Arc<[Facts]> = events.iter().map(|l| Facts::of(l.seq, &l.event)).collect();
         events.push(Logged { seq: stored.seq, event, earlier });
     }
     Ok(events)
@@ -142,8 +139,7 @@ async fn told<B: Bus>(app: &App<B>, events: &[Logged]) -> Result<Vec<Told>, Prob
         let record = done.entries.iter().find(|e| e.key == entry.key);
         let record = record.and_then(|e| serde_json::from_slice(e.value.as_ref()?).ok());
         let record: Delivery = record.unwrap_or_else(|| Delivery::new(&subscription));
-        let versions =
-            Versions { filters: &subscription.filters, effective: &record.effective };
+        let versions = Versions { filters: &subscription.filters, effective: &record.effective };
         let (settled, waiting): (Vec<&Logged>, Vec<&Logged>) = events
             .iter()
             .filter(|logged| admits(versions, logged))

@@ -58,9 +58,9 @@ impl Access {
 pub(super) async fn check(access: Access, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
-    let host = text(header::HOST).map(str::to_owned).or_else(|| {
-        request.uri().authority().map(ToString::to_string)
-    });
+    let host = text(header::HOST)
+        .map(str::to_owned)
+        .or_else(|| request.uri().authority().map(ToString::to_string));
     let name = host.as_deref().map(without_port);
     if !name.is_some_and(|name| access.knows(name)) {
         let detail = "this name is not served: use 127.0.0.1, localhost or the host of public_url";

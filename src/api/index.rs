@@ -106,8 +106,7 @@ impl Index {
     fn note(&self, seq: u64, event: Event) {
         let mut inner = self.lock();
         let position = *inner.by_id.entry(event.alert.id.clone()).or_insert(seq);
-        let known =
-            Known { view: event.alert, mode: event.mode, events: event.number, position };
+        let known = Known { view: event.alert, mode: event.mode, events: event.number, position };
         inner.by_position.insert(position, known);
         while inner.by_position.len() > MAX_ALERTS
             && let Some((_, oldest)) = inner.by_position.pop_first()

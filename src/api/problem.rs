@@ -4,6 +4,7 @@ use axum::extract::FromRequest;
 use axum::extract::FromRequestParts;
 use axum::extract::MatchedPath;
 use axum::extract::Request;
+use axum::http::HeaderMap;
 use axum::http::HeaderValue;
 use axum::http::Method;
 use axum::http::StatusCode;
@@ -86,8 +87,7 @@ impl From<crate::bus::Error> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self).expect("plain data has a JSON form");
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
@@ -136,7 +136,8 @@ pub(super) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<
 pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
-        let mut problem = Problem::new(StatusCode::BAD_REQUEST, format!("bad JSON at {place}: {error}"));
+        let mut problem =
+            Problem::new(StatusCode::BAD_REQUEST, format!("bad JSON at {place}: {error}"));
         if error.is_data() {
             problem = Problem::invalid(vec![Fault::new("", error.to_string())]);
         }
@@ -159,7 +160,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 }
 
 /// The media type without parameters, in small letters.
-pub(super) fn content_type(headers: &axum::http::HeaderMap) -> Option<String> {
+pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     value.split(';').next().map(|v| v.trim().to_ascii_lowercase())
 }

@@ -67,7 +67,9 @@ pub(super) struct Written {
 }
 
 /// Keeps null apart from absent.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    d: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(d).map(Some)
 }
 
@@ -243,7 +245,8 @@ pub(super) async fn test<B: Bus>(
     for _ in 0..MAX_RACES {
         let (mut subscription, revision) = find(&app, &id).await?;
         let bytes: [u8; 16] = random()?;
-        let ping = format!("ping_{}", data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase());
+        let ping =
+            format!("ping_{}", data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase());
         let done = app.bus.get(Bucket::Deliveries, &id).await?;
         let done: Option<Delivery> =
             done.and_then(|e| serde_json::from_slice(e.value.as_ref()?).ok());

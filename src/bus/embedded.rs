@@ -1,5 +1,6 @@
 //! The bus on the embedded store.
 
+mod convert;
 mod follow;
 
 use std::path::PathBuf;
@@ -13,6 +14,12 @@ use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+use self::convert::entry;
+use self::convert::error_of;
+use self::convert::expect_of;
+use self::convert::outcome_of;
+use self::convert::put_outcome_of;
+use self::convert::stored;
 use super::Bucket;
 use super::Bus;
 use super::Entry;
@@ -34,7 +41,6 @@ use super::Watch;
 use super::group;
 use super::limits;
 use super::names;
-use crate::model::Time;
 use crate::store;
 use crate::store::AtCap;
 use crate::store::Filter;
@@ -342,69 +348,11 @@ fn merge<T>(
         .collect()
 }
 
-fn expect_of(expect: Expect) -> store::Expect {
-    match expect {
-        // A position of 0 is that of no record.
-        Expect::Absent | Expect::After(0) => store::Expect::Absent,
-        Expect::After(seq) => store::Expect::After(seq),
-        Expect::Any => store::Expect::Any,
-    }
-}
-
-fn outcome_of(outcome: store::Outcome) -> Outcome {
-    match outcome {
-        store::Outcome::Written(seq) => Outcome::Published(seq),
-        store::Outcome::Same(seq) => Outcome::AlreadyThere(seq),
-        store::Outcome::Differs => Outcome::Conflict,
-    }
-}
-
-fn put_outcome_of(outcome: store::Outcome) -> PutOutcome {
-    match outcome {
-        store::Outcome::Written(seq) | store::Outcome::Same(seq) => PutOutcome::Written(seq),
-        store::Outcome::Differs => PutOutcome::Conflict,
-    }
-}
-
-fn stored(row: store::Row) -> Stored {
-    Stored {
-        seq: row.seq,
-        subject: row.subject,
-        time: Time::from_millis(row.at),
-        payload: row.payload.unwrap_or_default(),
-    }
-}
-
-fn entry(row: store::Row) -> Entry {
-    Entry { key: names::key_of(&row.subject), revision: row.seq, value: row.payload }
-}
-
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, store::Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(answer) => answer.map_err(error_of),
         Err(source) => Err(Error::Broken { what: "reading".into(), source: Box::new(source) }),
-    }
-}
-
-fn error_of(error: store::Error) -> Error {
-    use store::Error as Cause;
-    match error {
-        Cause::TooLarge { subject, size } => {
-            Error::TooLarge { name: subject, size, limit: store::MAX_PAYLOAD }
-        }
-        Cause::Full(name) => {
-            let stream = Stream::ALL.into_iter().find(|stream| stream.name() == name);
-            let bucket = Bucket::ALL.into_iter().find(|bucket| bucket.name() == name);
-            let remedy = stream.map(limits::remedy).or(bucket.map(limits::bucket_remedy));
-            Error::Full { name: name.into(), remedy: remedy.unwrap_or_default() }
-        }
-        Cause::DiskFull => {
-            let remedy = "free some space; writing goes on then".into();
-            Error::Full { name: "the disk of the data folder".into(), remedy }
-        }
-        refused @ (Cause::Locked(_) | Cause::Unfit(_)) => Error::Refused(refused.to_string()),
-        other => Error::Broken { what: "the embedded store".into(), source: Box::new(other) },
     }
 }

@@ -140,7 +140,14 @@ pub struct Keeper<B> {
 impl<B: Bus> Keeper<B> {
     /// Keeps nothing yet; [`Keeper::run`] takes what is free.
     pub fn new(bus: B, clock: Clock, settings: Settings) -> Self {
-        Self { bus, clock, settings, inner: Mutex::default(), writing: tokio::sync::Mutex::default(), news: Notify::new() }
+        Self {
+            bus,
+            clock,
+            settings,
+            inner: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+            news: Notify::new(),
+        }
     }
 
     /// Whether work on the shard may begin.
@@ -253,7 +260,11 @@ impl<B: Bus> Keeper<B> {
             if let Some(error) = &error {
                 watch = None;
                 if !failing {
-                    tracing::warn!(worker = self.settings.worker, error, "Leases cannot be renewed");
+                    tracing::warn!(
+                        worker = self.settings.worker,
+                        error,
+                        "Leases cannot be renewed"
+                    );
                 }
             }
             failing = error.is_some();
@@ -367,8 +378,7 @@ impl<B: Bus> Keeper<B> {
     fn note(&self, inner: &mut Inner, entry: Entry) {
         let name = entry.key.rsplit('/').next().unwrap_or_default();
         let lease = entry.value.as_ref().and_then(|v| serde_json::from_slice::<Lease>(v).ok());
-        let seen =
-            Seen { revision: entry.revision, lease, silent_since: Instant::now() };
+        let seen = Seen { revision: entry.revision, lease, silent_since: Instant::now() };
         if let Ok(shard) = name.parse::<u16>() {
             inner.seen.insert(shard, seen);
         } else if entry.value.is_some() {
@@ -404,7 +414,9 @@ impl<B: Bus> Keeper<B> {
         let alive = inner
             .members
             .iter()
-            .filter(|(_, s)| !self.settings.sole && s.silent_since.elapsed() < self.settings.length * 2)
+            .filter(|(_, s)| {
+                !self.settings.sole && s.silent_since.elapsed() < self.settings.length * 2
+            })
             .count()
             .max(1);
         let share = usize::from(self.settings.shards).div_ceil(alive);
@@ -452,7 +464,11 @@ impl<B: Bus> Keeper<B> {
                     tries: grant.tries,
                     asked_back: false,
                 };
-                group.push(self.put(&self.key(shard), &self.lease(&held), seen.map(|s| s.revision)));
+                group.push(self.put(
+                    &self.key(shard),
+                    &self.lease(&held),
+                    seen.map(|s| s.revision),
+                ));
                 grants.push((grant, held));
             }
         }

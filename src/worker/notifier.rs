@@ -7,9 +7,9 @@
 
 mod attempts;
 mod log;
+mod send;
 mod serve;
 mod served;
-mod send;
 
 use std::sync::Arc;
 use std::time::Duration;

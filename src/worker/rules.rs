@@ -248,7 +248,11 @@ impl<B: Bus> Worker<B> {
 
     /// In the stretch where an owner died, the cursor is written before each article, so that it
     /// names the culprit: begun so often without an end, the article is buried.
-    async fn take_carefully(&mut self, one: Read, rules: &RuleSet) -> Result<(), crate::bus::Error> {
+    async fn take_carefully(
+        &mut self,
+        one: Read,
+        rules: &RuleSet,
+    ) -> Result<(), crate::bus::Error> {
         let seq = one.stored.seq;
         let mut begun = Vec::new();
         for (number, shard) in self.shards.iter_mut().filter(|(_, s)| s.is_careful(seq)) {
@@ -266,7 +270,11 @@ impl<B: Bus> Worker<B> {
         self.take_group(&[one], rules).await
     }
 
-    async fn take_group(&mut self, read: &[Read], rules: &RuleSet) -> Result<(), crate::bus::Error> {
+    async fn take_group(
+        &mut self,
+        read: &[Read],
+        rules: &RuleSet,
+    ) -> Result<(), crate::bus::Error> {
         if read.is_empty() {
             return Ok(());
         }

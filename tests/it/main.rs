@@ -1,5 +1,6 @@
 //! Everything from outside, in one binary.
 
 mod bus;
+mod egress;
 mod query_vectors;
 mod rule_files;

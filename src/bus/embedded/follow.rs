@@ -4,8 +4,8 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Embedded;
-use super::entry;
-use super::stored;
+use super::convert::entry;
+use super::convert::stored;
 use crate::bus::Bus;
 use crate::bus::Error;
 use crate::bus::Item;

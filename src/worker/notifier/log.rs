@@ -92,11 +92,8 @@ impl<B: Bus> Scribe<B> {
         if end <= from {
             return Ok(Stretch { events: Vec::new(), to: from });
         }
-        let selection = Selection {
-            from: From::After(from),
-            until: Until::End,
-            filter: FILTER.to_owned(),
-        };
+        let selection =
+            Selection { from: From::After(from), until: Until::End, filter: FILTER.to_owned() };
         let mut reader = self.bus.read(Stream::Events, selection).await?;
         let mut events = Vec::new();
         let mut to = from;

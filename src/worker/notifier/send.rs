@@ -129,8 +129,7 @@ pub(super) async fn send(client: Client, clock: Clock, order: Order) -> Sent {
     metrics::counter!(metric::ATTEMPTS, "outcome" => outcome).increment(1);
     metrics::histogram!(metric::DELIVERY_SECONDS).record(took);
     if let Cargo::Event { logged, .. } = &order.cargo {
-        metrics::histogram!(metric::EVENT_LATENCY_SECONDS)
-            .record(at.since(logged.event.timestamp));
+        metrics::histogram!(metric::EVENT_LATENCY_SECONDS).record(at.since(logged.event.timestamp));
     }
     Sent { subscription: order.subscription, cargo: order.cargo, reply, at, took }
 }

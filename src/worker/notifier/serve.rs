@@ -139,8 +139,11 @@ async fn open<B: Bus>(parts: &Parts<B>) -> Result<(Desk<'_, B>, Reader, Watch), 
         let stored = records.remove(&entry.key);
         desk.take_definition(&entry, stored).await?;
     }
-    let selection =
-        Selection { from: From::After(tail), until: Until::Forever, filter: log::FILTER.to_owned() };
+    let selection = Selection {
+        from: From::After(tail),
+        until: Until::Forever,
+        filter: log::FILTER.to_owned(),
+    };
     let reader = parts.bus.read(Stream::Events, selection).await?;
     let watch = parts.bus.watch(Bucket::Subscriptions, "", wanted.position).await?;
     Ok((desk, reader, watch))
@@ -210,7 +213,10 @@ impl<B: Bus> Desk<'_, B> {
                     served.passed(stored.seq);
                 }
             }
-            if served.has_waiting() && !served.busy && served.record.next_attempt.is_none_or(|t| t <= now) {
+            if served.has_waiting()
+                && !served.busy
+                && served.record.next_attempt.is_none_or(|t| t <= now)
+            {
                 ready.push(id.clone());
             }
             if served.lags() {
@@ -329,9 +335,8 @@ impl<B: Bus> Desk<'_, B> {
                 Next::Refill => {
                     served.refilling = true;
                     let (bus, from) = (self.parts.bus.clone(), served.scan);
-                    self.refills.spawn(async move {
-                        (id, Scribe::new(bus).stretch(from, QUEUE).await)
-                    });
+                    self.refills
+                        .spawn(async move { (id, Scribe::new(bus).stretch(from, QUEUE).await) });
                 }
                 Next::Event(logged, sequence) => {
                     served.record.begin(&logged, sequence);
@@ -404,7 +409,8 @@ impl<B: Bus> Desk<'_, B> {
         }
         if !group.is_empty() {
             let bus = self.parts.bus.clone();
-            self.writes.spawn(async move { (members, bus.put_all(Bucket::Deliveries, group).await) });
+            self.writes
+                .spawn(async move { (members, bus.put_all(Bucket::Deliveries, group).await) });
         }
     }
 

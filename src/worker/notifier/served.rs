@@ -159,7 +159,8 @@ impl Served {
                 Turn::Withhold | Turn::Outdated => {
                     self.record.give_up(&self.wanted, &logged, now);
                     changed = true;
-                    let reason = if logged.event.kind.follows_the_record() { "unsent" } else { "outdated" };
+                    let reason =
+                        if logged.event.kind.follows_the_record() { "unsent" } else { "outdated" };
                     metrics::counter!(crate::telemetry::metric::GIVEN_UP, "reason" => reason)
                         .increment(1);
                 }

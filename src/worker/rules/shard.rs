@@ -11,7 +11,6 @@ use crate::bus::Bucket;
 use crate::bus::Bus;
 use crate::bus::Error;
 use crate::bus::Stream;
-use crate::model::Article;
 use crate::model::Event;
 use crate::model::Match;
 use crate::model::Time;
@@ -19,7 +18,6 @@ use crate::model::Verdict;
 use crate::model::Version;
 use crate::model::id::shard_of;
 use crate::model::names;
-use crate::model::verdict::Decision;
 use crate::rules::RuleSet;
 use crate::worker::lease::Grant;
 use crate::worker::lease::Keeper;
@@ -112,14 +110,26 @@ impl Shard {
         let Some((article, matches)) = &read.article else { return };
         let matches = owned(number, matches);
         let quiet = matches.is_empty() && article.directive.is_none() && article.revision == 1;
-        if quiet && self.next_due.is_none_or(|due| due > article.received_at) && !article.withdrawn {
+        if quiet && self.next_due.is_none_or(|due| due > article.received_at) && !article.withdrawn
+        {
             return;
         }
         let context = Context { rules: rules.rules(), ruleset: rules.digest() };
         let input = Input { article, matches: &matches, position: read.stored.seq };
         let step = self.book.apply(&context, &input);
         self.gather(number, step.events, group);
-        self.verdict(number, article, &matches, step.decisions, group);
+        if matches.is_empty() && step.decisions.is_empty() {
+            return;
+        }
+        let verdict = Verdict {
+            v: Version,
+            article: article.id.clone(),
+            revision: article.revision,
+            matches,
+            decisions: step.decisions,
+        };
+        let subject = names::verdict(&article.id, article.revision, number);
+        group.verdicts.push((subject, verdict));
     }
 
     /// Lets timers act up to `now`.
@@ -136,28 +146,6 @@ impl Shard {
         group.forgotten.extend(forgotten.into_iter().map(|key| (number, key)));
         group.events.extend(events);
         self.next_due = self.book.next_due();
-    }
-
-    fn verdict(
-        &self,
-        number: u16,
-        article: &Article,
-        matches: &[Match],
-        decisions: Vec<Decision>,
-        group: &mut Group,
-    ) {
-        if matches.is_empty() && decisions.is_empty() {
-            return;
-        }
-        let subject = names::verdict(&article.id, article.revision, number);
-        let verdict = Verdict {
-            v: Version,
-            article: article.id.clone(),
-            revision: article.revision,
-            matches: matches.to_vec(),
-            decisions,
-        };
-        group.verdicts.push((subject, verdict));
     }
 }
 

@@ -18,8 +18,8 @@ use crate::bus::Record;
 use crate::bus::Stored;
 use crate::bus::Stream;
 use crate::model::Event;
-use crate::model::Version;
 use crate::model::Verdict;
+use crate::model::Version;
 use crate::model::names;
 use crate::telemetry::metric;
 use crate::worker::lease::Grant;
@@ -139,10 +139,7 @@ pub(super) async fn republish<B: Bus>(
 }
 
 /// Writes the verdicts. One that is there already stays as it is.
-pub(super) async fn verdicts<B: Bus>(
-    bus: &B,
-    verdicts: &[(String, Verdict)],
-) -> Result<(), Error> {
+pub(super) async fn verdicts<B: Bus>(bus: &B, verdicts: &[(String, Verdict)]) -> Result<(), Error> {
     if verdicts.is_empty() {
         return Ok(());
     }

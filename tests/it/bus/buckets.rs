@@ -217,7 +217,7 @@ pub(crate) async fn a_full_bucket_still_takes_an_update_that_does_not_grow<B: Ba
     let error = loop {
         match bus.put(ALERTS, put(&format!("k{:02}", revisions.len()), &value, None)).await {
             Ok(outcome) => revisions.push(written(outcome)),
-            Err(error) if matches!(error, Error::Away { .. }) => {}
+            Err(Error::Away { .. }) => {}
             Err(error) => break error,
         }
         assert!(revisions.len() < 50, "the cap was not held");

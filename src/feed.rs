@@ -1,0 +1,271 @@
+//! Bytes to drafts of articles: article files and feeds, read with tolerance and with limits.
+//!
+//! A fault costs the entry it is in, never its neighbours, and is told in words. Nothing here
+//! knows what time it is: the caller says so. Nothing here panics, whatever the bytes.
+
+pub mod charset;
+pub mod date;
+pub mod html;
+
+mod clean;
+mod entry;
+mod jsonfeed;
+mod plain;
+mod records;
+mod tree;
+mod xml;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::time::Duration;
+
+use crate::model::Lang;
+use crate::model::SourceId;
+use crate::model::Time;
+use crate::model::article::MAX_BODY_CHARS;
+use crate::model::article::MAX_TITLE_CHARS;
+
+pub use records::Fault;
+pub use records::Rejected;
+
+/// Largest document read, in bytes after decompression.
+pub const MAX_BYTES: usize = 16 << 20;
+/// Most entries taken from one feed; the rest is dropped and said.
+pub const MAX_ENTRIES: usize = 5_000;
+/// Most problems listed for one document or entry.
+const MAX_PROBLEMS: usize = 50;
+/// A date further ahead than this is a mistake of the feed.
+const AHEAD: Duration = Duration::from_secs(24 * 3600);
+
+/// What a document says about one article, before it has an id, a revision and a time of receipt.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Draft {
+    /// The document's own id of it: a given id or a guid, as written.
+    pub id: Option<String>,
+    /// What identifies it where that is not the id as written: ids compare with http and https
+    /// as one, and an id that two entries of one document share is made different.
+    pub distinct: Option<String>,
+    /// Where it can be read; absolute, http or https.
+    pub link: Option<String>,
+    /// Plain text without line breaks; at most [`MAX_TITLE_CHARS`].
+    pub title: String,
+    /// Plain text, paragraphs separated by one empty line; at most [`MAX_BODY_CHARS`].
+    pub body: String,
+    /// Its language.
+    pub lang: Option<Lang>,
+    /// Who wrote it.
+    pub author: Option<String>,
+    /// The source that the document itself names.
+    pub source: Option<SourceId>,
+    /// When it was published; none if that is not said or cannot be read.
+    pub published_at: Option<Time>,
+    /// When this text was last changed.
+    pub updated_at: Option<Time>,
+    /// When it was first seen; only a run over stored articles reads it.
+    pub first_seen_at: Option<Time>,
+    /// Its publisher withdrew it; the text may be missing.
+    pub withdrawn: bool,
+    /// What was wrong with it and what was made of that.
+    pub problems: Vec<String>,
+}
+
+/// A feed as read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// The feed's own name.
+    pub title: Option<String>,
+    /// `rss`, `rdf`, `atom` or `json`.
+    pub kind: &'static str,
+    /// Its entries in document order.
+    pub entries: Vec<Draft>,
+    /// How many of them were cut out of a broken document one by one.
+    pub salvaged: usize,
+    /// What was wrong with the document.
+    pub problems: Vec<String>,
+}
+
+/// What is known about a document besides its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Its address: relative links are resolved against it.
+    pub url: Option<&'a url::Url>,
+    /// The charset its sender named.
+    pub charset: Option<&'a str>,
+    /// A date more than a day after this is none.
+    pub now: Time,
+}
+
+/// How an article file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One article in plain text.
+    Text,
+    /// JSON: an object, an array, or an object a line.
+    Json,
+}
+
+/// Why a document gives no articles at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// It is something else.
+    #[error("not a feed: {0}")]
+    NotAFeed(String),
+    /// It is too large to be read.
+    #[error("the document has {size} bytes, at most {MAX_BYTES} are read")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+    },
+}
+
+impl Form {
+    /// The form of a file: by the ending of its name, else by how it begins.
+    pub fn of(name: &str, bytes: &[u8]) -> Self {
+        let ending = name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase());
+        match ending.as_deref() {
+            Some("json" | "jsonl" | "ndjson") => return Self::Json,
+            Some("txt" | "text" | "md") => return Self::Text,
+            _ => {}
+        }
+        let head = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        let mut marks = head.iter().filter(|b| !b.is_ascii_whitespace());
+        match (marks.next(), marks.next()) {
+            (Some(b'{'), Some(b'"' | b'}')) | (Some(b'['), Some(b'{' | b']')) => Self::Json,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// Reads an article file or a pushed body. An answer for each article in it, in order; the
+/// position is its index. A bad one never costs its neighbours.
+pub fn read_articles(
+    bytes: &[u8],
+    form: Form,
+    charset: Option<&str>,
+) -> Vec<Result<Draft, Rejected>> {
+    let decoded = charset::decode(bytes, charset);
+    let mut read = match form {
+        Form::Text => vec![plain::read(&decoded.text)],
+        Form::Json => records::read(&decoded.text),
+    };
+    for draft in read.iter_mut().flatten() {
+        if let Some(problem) = decoded.problem() {
+            draft.problem(problem);
+        }
+        draft.limit();
+    }
+    read
+}
+
+/// Reads a feed: RSS 0.9 to 2.0, RDF, Atom 0.3 and 1.0, JSON Feed.
+pub fn read_feed(bytes: &[u8], context: &Context<'_>) -> Result<Document, Error> {
+    if bytes.len() > MAX_BYTES {
+        return Err(Error::TooLarge { size: bytes.len() });
+    }
+    let decoded = charset::decode(bytes, context.charset);
+    let start = decoded.text.find(['<', '{']);
+    let text = start.and_then(|at| decoded.text.get(at..)).unwrap_or_default();
+    let mut document = match text.chars().next() {
+        Some('{') => jsonfeed::read(text, context)?,
+        Some(_) => xml::read(text, context)?,
+        None => return Err(Error::NotAFeed("it has neither markup nor JSON".to_owned())),
+    };
+    if let Some(problem) = decoded.problem() {
+        document.problems.push(problem);
+    }
+    for draft in &mut document.entries {
+        draft.check_dates(context.now);
+        draft.limit();
+    }
+    tell_apart(&mut document);
+    document.problems.truncate(MAX_PROBLEMS);
+    Ok(document)
+}
+
+impl Draft {
+    /// What makes it the same article when it comes again: the given id, else the link, else the
+    /// text itself.
+    pub fn identity(&self) -> String {
+        let named = self.distinct.as_ref().or(self.id.as_ref()).or(self.link.as_ref());
+        named.cloned().unwrap_or_else(|| format!("{}\n\n{}", self.title, self.body))
+    }
+
+    /// Whether it has no words at all.
+    pub fn is_empty(&self) -> bool {
+        self.title.is_empty() && self.body.is_empty()
+    }
+
+    fn problem(&mut self, text: impl Into<String>) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(text.into());
+        }
+    }
+
+    fn limit(&mut self) {
+        if clean::cut(&mut self.title, MAX_TITLE_CHARS) {
+            self.problem(format!(
+                "the title is longer than {MAX_TITLE_CHARS} characters and was cut"
+            ));
+        }
+        if clean::cut(&mut self.body, MAX_BODY_CHARS) {
+            self.problem(format!(
+                "the body is longer than {MAX_BODY_CHARS} characters and was cut"
+            ));
+        }
+    }
+
+    fn check_dates(&mut self, now: Time) {
+        let latest = now.plus(AHEAD);
+        for ahead in [&mut self.published_at, &mut self.updated_at] {
+            if let Some(at) = ahead.take_if(|at| *at > latest) {
+                self.problems
+                    .push(format!("the date {at} is more than a day ahead and was left out"));
+            }
+        }
+    }
+}
+
+/// Ids as they compare: a feed that moves to https keeps its articles.
+fn comparable(id: &str) -> String {
+    match id.split_at_checked(7) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http://") => format!("https://{rest}"),
+        _ => id.to_owned(),
+    }
+}
+
+/// The first entry keeps a shared id, later ones add their link, then their title. One that
+/// shares all three is the same entry again.
+fn tell_apart(document: &mut Document) {
+    let mut names: HashSet<String> = HashSet::new();
+    let mut whole: HashSet<String> = HashSet::new();
+    let mut kept = Vec::with_capacity(document.entries.len());
+    for mut draft in std::mem::take(&mut document.entries) {
+        let plain = draft.identity();
+        let named = draft.id.is_some() || draft.link.is_some();
+        let first = if named { comparable(plain.trim()) } else { plain.clone() };
+        let link = comparable(draft.link.as_deref().unwrap_or_default());
+        let second = format!("{first} {link}");
+        let third = format!("{second} {}", draft.title);
+        let again = !whole.insert(third.clone());
+        let own = [first, second, third].into_iter().find(|name| !names.contains(name));
+        let Some(own) = own.filter(|_| !again) else {
+            document.problems.push(format!("the entry {plain:.100?} is in the document twice"));
+            continue;
+        };
+        if own != plain {
+            draft.distinct = Some(own.clone());
+        }
+        names.insert(own);
+        kept.push(draft);
+    }
+    document.entries = kept;
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "plain text",
+            Self::Json => "JSON",
+        })
+    }
+}

@@ -1,0 +1,430 @@
+//! RSS, RDF and Atom, read with recovery: first in one pass, then, where the markup breaks, entry
+//! by entry.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use quick_xml::Reader;
+use quick_xml::events::BytesStart;
+use quick_xml::events::Event;
+use url::Url;
+
+use crate::feed::Context;
+use crate::feed::Document;
+use crate::feed::Draft;
+use crate::feed::Error;
+use crate::feed::MAX_ENTRIES;
+use crate::feed::MAX_PROBLEMS;
+use crate::feed::entry;
+use crate::feed::html;
+use crate::feed::tree::Child;
+use crate::feed::tree::Node;
+use crate::model::Lang;
+
+/// Deepest nesting kept; what is deeper lends its text to the last element kept.
+const MAX_DEPTH: usize = 64;
+/// Most elements kept in one entry.
+const MAX_NODES: usize = 20_000;
+/// Longest attribute kept.
+const MAX_ATTRIBUTE: usize = 8_192;
+
+/// Parts of a namespace's address that mark the feed formats themselves.
+const CORE: [&str; 8] = [
+    "purl.org/dc",
+    "purl.org/rss",
+    "purl.org/atom",
+    "w3.org/2005/atom",
+    "netscape.com/rdf",
+    "backend.userland.com",
+    "blogs.law.harvard.edu",
+    "w3.org/1999/xhtml",
+];
+/// The usual prefixes of the same, for feeds that forget to declare them.
+const PREFIXES: [&str; 9] =
+    ["atom", "atom10", "a10", "rss", "dc", "dcterms", "content", "rdf", "xhtml"];
+/// Elements of an entry that never hold other elements of an entry: a tag left open is closed by
+/// the next one.
+const LEAVES: [&str; 6] = ["title", "link", "guid", "pubdate", "id", "published"];
+
+/// Reads a feed in XML.
+pub(super) fn read(text: &str, context: &Context<'_>) -> Result<Document, Error> {
+    let text = mend(text);
+    let mut parser = Parser::new(context.url.cloned());
+    let broken = parser.run(&text);
+    let mut salvaged = 0;
+    if let Some(problem) = broken {
+        parser.problem(problem);
+        salvaged = parser.salvage(&text);
+    }
+    parser.finish(salvaged)
+}
+
+/// Makes characters that no parser takes harmless: control characters go, and a `<` that begins no
+/// markup is escaped outside CDATA and comments.
+fn mend(text: &str) -> Cow<'_, str> {
+    let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | '\r');
+    let mut text = Cow::Borrowed(text);
+    if text.contains(bad) {
+        text = text.replace(bad, "").into();
+    }
+    let mut out = String::new();
+    let (mut copied, mut from) = (0, 0);
+    while let Some(found) = text.get(from..).and_then(|rest| rest.find('<')) {
+        let at = from + found;
+        let tail = text.get(at..).unwrap_or_default();
+        let skipped =
+            [("<![CDATA[", "]]>"), ("<!--", "-->")].into_iter().find_map(|(open, end)| {
+                tail.starts_with(open).then(|| tail.find(end).map_or(tail.len(), |n| n + end.len()))
+            });
+        from = at + skipped.unwrap_or(1);
+        let next = tail.chars().nth(1);
+        let is_markup = next.is_some_and(|c| c.is_alphabetic() || "/_!?:".contains(c));
+        if !is_markup {
+            out.push_str(text.get(copied..at).unwrap_or_default());
+            out.push_str("&lt;");
+            copied = from;
+        }
+    }
+    if copied == 0 {
+        return text;
+    }
+    out.push_str(text.get(copied..).unwrap_or_default());
+    out.into()
+}
+
+struct Parser {
+    /// What `xml:base` is relative to at the root.
+    base: Option<Url>,
+    /// Namespace prefixes, and whether they belong to the feed formats.
+    prefixes: HashMap<String, bool>,
+    /// Open elements, the root first.
+    open: Vec<Node>,
+    /// Open elements beyond [`MAX_DEPTH`].
+    deeper: usize,
+    /// Elements in the entry being read.
+    nodes: usize,
+    kind: Option<&'static str>,
+    root: Option<String>,
+    title: Option<String>,
+    lang: Option<Lang>,
+    entries: Vec<Draft>,
+    problems: Vec<String>,
+    /// Where the last whole entry ended.
+    read_to: usize,
+}
+
+impl Parser {
+    fn new(base: Option<Url>) -> Self {
+        Self {
+            base,
+            prefixes: PREFIXES.iter().map(|p| ((*p).to_owned(), true)).collect(),
+            open: Vec::new(),
+            deeper: 0,
+            nodes: 0,
+            kind: None,
+            root: None,
+            title: None,
+            lang: None,
+            entries: Vec::new(),
+            problems: Vec::new(),
+            read_to: 0,
+        }
+    }
+
+    /// Reads to the end; answers what is wrong if the markup breaks before that.
+    fn run(&mut self, text: &str) -> Option<String> {
+        let mut reader = Reader::from_str(text);
+        let config = reader.config_mut();
+        config.allow_dangling_amp = true;
+        config.allow_unmatched_ends = true;
+        config.check_end_names = false;
+        loop {
+            let event = match reader.read_event() {
+                Ok(event) => event,
+                Err(e) => {
+                    let at = usize::try_from(reader.error_position()).unwrap_or(0);
+                    let line = text.bytes().take(at).filter(|b| *b == b'\n').count() + 1;
+                    return Some(format!("the markup breaks on line {line}: {e}"));
+                }
+            };
+            let position = usize::try_from(reader.buffer_position()).unwrap_or(0);
+            match event {
+                Event::Start(tag) => self.start(&tag),
+                Event::Empty(tag) => {
+                    self.start(&tag);
+                    self.end(&local(tag.name().0), position);
+                }
+                Event::End(tag) => self.end(&local(tag.name().0), position),
+                Event::Text(text) => self.text(&text),
+                Event::CData(text) => self.text(&text),
+                Event::GeneralRef(name) => match html::entity(&name) {
+                    Some(text) => self.text(&text),
+                    None => self.text(&format!("&{};", &*name)),
+                },
+                Event::Eof => break,
+                _ => {}
+            }
+            if self.entries.len() >= MAX_ENTRIES {
+                self.problem(format!("only the first {MAX_ENTRIES} entries were read"));
+                return None;
+            }
+        }
+        if self.open.iter().any(|node| is_entry(&node.name)) {
+            self.problem("the document ends inside an entry, which was left out".to_owned());
+        }
+        None
+    }
+
+    fn problem(&mut self, text: String) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(text);
+        }
+    }
+
+    fn start(&mut self, tag: &BytesStart<'_>) {
+        let full = tag.name().0.to_owned();
+        let name = local(&full);
+        if self.root.is_none() {
+            self.root = Some(name.clone());
+            self.kind = match name.as_str() {
+                "rss" | "channel" => Some("rss"),
+                "rdf" => Some("rdf"),
+                "feed" => Some("atom"),
+                _ => None,
+            };
+        }
+        if is_entry(&name) {
+            self.close_entry(self.read_to);
+            self.nodes = 0;
+        }
+        self.close_leaf(&name);
+        self.nodes += 1;
+        if self.open.len() >= MAX_DEPTH || self.nodes > MAX_NODES {
+            self.deeper += 1;
+            return;
+        }
+        let parent = self.open.last();
+        let mut node = Node {
+            name,
+            base: parent.map_or_else(|| self.base.clone(), |p| p.base.clone()),
+            lang: parent.and_then(|p| p.lang.clone()),
+            ..Node::default()
+        };
+        for attribute in tag.html_attributes().with_checks(false).flatten() {
+            let key = attribute.key.0.to_ascii_lowercase();
+            let value = attribute.value.get(..attribute.value.len().min(MAX_ATTRIBUTE));
+            let value = html::unescape(value.unwrap_or_default()).into_owned();
+            match key.as_str() {
+                "xml:base" => node.base = resolve(node.base.as_ref(), &value).or(node.base),
+                "xml:lang" => node.lang = Some(value),
+                _ => {
+                    if let Some(prefix) = key.strip_prefix("xmlns:") {
+                        self.prefixes.insert(prefix.to_owned(), is_core(&value));
+                    }
+                    node.attributes.push((local(&key), value));
+                }
+            }
+        }
+        node.core = match full.split_once(':') {
+            Some((prefix, _)) => {
+                self.open.is_empty()
+                    || self.prefixes.get(&prefix.to_ascii_lowercase()) == Some(&true)
+            }
+            None => true,
+        };
+        if self.open.is_empty()
+            && let Some((prefix, _)) = full.split_once(':')
+        {
+            self.prefixes.insert(prefix.to_ascii_lowercase(), true);
+        }
+        self.open.push(node);
+    }
+
+    /// Closes an element left open that cannot hold the one that begins.
+    fn close_leaf(&mut self, name: &str) {
+        let depth = self.open.len();
+        let in_entry = depth > 1 && self.open.get(depth - 2).is_some_and(|n| is_entry(&n.name));
+        let leaf = self.open.last().is_some_and(|n| LEAVES.contains(&n.name.as_str()));
+        let sibling = LEAVES.contains(&name) || name == "description" || name == "summary";
+        if self.deeper == 0 && in_entry && leaf && sibling {
+            self.close();
+        }
+    }
+
+    fn end(&mut self, name: &str, position: usize) {
+        if self.deeper > 0 && !is_entry(name) {
+            self.deeper -= 1;
+            return;
+        }
+        let entry = self.open.iter().rposition(|n| is_entry(&n.name));
+        let Some(at) = self.open.iter().rposition(|n| n.name == name) else { return };
+        // Inside an entry only its own elements and the document's may be closed.
+        if entry.is_some_and(|entry| at < entry)
+            && !matches!(name, "channel" | "rss" | "feed" | "rdf")
+        {
+            return;
+        }
+        if entry.is_some_and(|entry| at <= entry) {
+            self.deeper = 0;
+            self.close_entry(position);
+        }
+        while self.open.len() > at {
+            self.close();
+        }
+    }
+
+    /// Closes the entry being read, with everything open in it.
+    fn close_entry(&mut self, position: usize) {
+        let Some(at) = self.open.iter().rposition(|n| is_entry(&n.name)) else { return };
+        while self.open.len() > at + 1 {
+            self.close();
+        }
+        self.deeper = 0;
+        if let Some(entry) = self.open.pop() {
+            self.read_to = self.read_to.max(position);
+            match entry::draft(&entry) {
+                Some(draft) => self.entries.push(draft),
+                None => self
+                    .problem("an entry has neither text, id nor link and was left out".to_owned()),
+            }
+        }
+    }
+
+    /// Closes the innermost element.
+    fn close(&mut self) {
+        let Some(node) = self.open.pop() else { return };
+        let Some(parent) = self.open.last_mut() else { return };
+        let entry = is_entry(&parent.name) || self.open.iter().any(|n| is_entry(&n.name));
+        let depth = self.open.len();
+        if entry {
+            if let Some(parent) = self.open.last_mut() {
+                parent.children.push(Child::Node(node));
+            }
+            return;
+        }
+        // Outside entries only the feed's own title and language are kept.
+        if depth <= 2 && node.core {
+            match node.name.as_str() {
+                "title" if self.title.is_none() => {
+                    self.title = Some(entry::line(&node)).filter(|t| !t.is_empty());
+                }
+                "language" => self.lang = self.lang.take().or_else(|| entry::lang(&node.text())),
+                _ => {}
+            }
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        let keeps = self.open.len() > 1;
+        if let Some(node) = self.open.last_mut().filter(|_| keeps) {
+            node.push_text(text);
+        }
+    }
+
+    /// Reads the entries behind the break one by one; answers how many that gave.
+    fn salvage(&mut self, text: &str) -> usize {
+        let outer = self.open.iter().take_while(|n| !is_entry(&n.name)).last();
+        let outer =
+            outer.map(|n| Node { base: n.base.clone(), lang: n.lang.clone(), ..Node::default() });
+        let outer = outer.unwrap_or_else(|| Node { base: self.base.clone(), ..Node::default() });
+        self.open.clear();
+        let before = self.entries.len();
+        let rest = text.get(self.read_to..).unwrap_or_default();
+        for slice in slices(rest) {
+            if self.entries.len() >= MAX_ENTRIES {
+                break;
+            }
+            let mut one = Self::new(self.base.clone());
+            one.prefixes = self.prefixes.clone();
+            one.root = Some(String::new());
+            // An entry lies in its feed, whose own element is not part of the slice.
+            one.open.push(outer.clone());
+            let broken = one.run(slice);
+            if let (Some(problem), true) = (broken, one.entries.is_empty()) {
+                self.problem(format!("an entry was lost: {problem}"));
+            }
+            self.entries.append(&mut one.entries);
+        }
+        self.entries.len() - before
+    }
+
+    fn finish(mut self, salvaged: usize) -> Result<Document, Error> {
+        let root = self.root.unwrap_or_default();
+        if self.kind.is_none() && self.entries.is_empty() {
+            return Err(Error::NotAFeed(match root.as_str() {
+                "html" => "it is an HTML page; give the address of its feed".to_owned(),
+                "alert" => "it is a CAP alert".to_owned(),
+                "" => "it has no element".to_owned(),
+                other => format!("its root element is {other:.60?}"),
+            }));
+        }
+        for draft in &mut self.entries {
+            if draft.lang.is_none() {
+                draft.lang = self.lang.clone();
+            }
+        }
+        Ok(Document {
+            title: self.title,
+            kind: self.kind.unwrap_or("rss"),
+            entries: self.entries,
+            salvaged,
+            problems: self.problems,
+        })
+    }
+}
+
+/// The whole entries in a piece of a feed: from an opening tag to its closing tag, or to the next
+/// opening tag if that comes first.
+fn slices(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut start: Option<usize> = None;
+    for (at, _) in text.match_indices('<') {
+        let tail = text.get(at..).unwrap_or_default();
+        let inside = tail.strip_prefix('<').unwrap_or_default();
+        let closes = inside.starts_with('/');
+        let name: String = inside
+            .trim_start_matches('/')
+            .chars()
+            .take(30)
+            .take_while(|c| c.is_alphanumeric() || ":-".contains(*c))
+            .collect();
+        if !is_entry(&local(&name)) {
+            continue;
+        }
+        let end = if closes { tail.find('>').map_or(text.len(), |gt| at + gt + 1) } else { at };
+        if let Some(from) = start.take() {
+            found.extend(text.get(from..end));
+            if found.len() > MAX_ENTRIES {
+                break;
+            }
+        }
+        if !closes {
+            start = Some(at);
+        }
+    }
+    found
+}
+
+fn is_entry(name: &str) -> bool {
+    matches!(name, "item" | "entry" | "deleted-entry")
+}
+
+fn local(name: &str) -> String {
+    name.rsplit_once(':').map_or(name, |(_, local)| local).to_ascii_lowercase()
+}
+
+fn is_core(namespace: &str) -> bool {
+    let namespace = namespace.to_ascii_lowercase();
+    CORE.iter().any(|part| namespace.contains(part))
+}
+
+fn resolve(base: Option<&Url>, text: &str) -> Option<Url> {
+    match base {
+        Some(base) => base.join(text.trim()).ok(),
+        None => Url::parse(text.trim()).ok(),
+    }
+}
+
+#[cfg(test)]
+#[path = "xml_tests.rs"]
+mod tests;
