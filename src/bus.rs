@@ -44,6 +44,7 @@ mod embedded;
 mod group;
 mod limits;
 mod names;
+mod nats;
 
 use std::future::Future;
 
@@ -56,6 +57,10 @@ pub use embedded::Embedded;
 pub use embedded::EmbeddedSettings;
 pub use limits::Kept;
 pub use limits::Limits;
+pub use nats::Credentials;
+pub use nats::Nats;
+pub use nats::NatsSettings;
+pub use nats::Server;
 
 /// A stream of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,6 +4,7 @@
 mod buckets;
 mod embedded;
 mod groups;
+mod nats;
 mod restarts;
 mod streams;
 
@@ -35,7 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) trait Backend: Sized {
     type Bus: Bus;
 
-    fn start(limits: Limits) -> impl Future<Output = Self>;
+    /// None if the backend is switched off.
+    fn start(limits: Limits) -> impl Future<Output = Option<Self>>;
 
     fn bus(&self) -> Self::Bus;
 
@@ -125,7 +127,7 @@ where
         match call().await {
             Ok(answer) => return answer,
             Err(error) if error.is_temporary() && began.elapsed() < PATIENCE => {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
             Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
         }

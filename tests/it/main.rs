@@ -1,3 +1,4 @@
 //! Tests.
 
 mod bus;
+mod support;

@@ -31,10 +31,10 @@ async fn open(folder: PathBuf, limits: Limits) -> Embedded {
 impl Backend for Folder {
     type Bus = Embedded;
 
-    async fn start(limits: Limits) -> Self {
+    async fn start(limits: Limits) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let bus = open(folder.path().to_owned(), limits.clone()).await;
-        Self { folder, limits, bus }
+        Some(Self { folder, limits, bus })
     }
 
     fn bus(&self) -> Embedded {

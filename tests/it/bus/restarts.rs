@@ -16,7 +16,7 @@ use super::read_all;
 use super::record;
 
 pub(crate) async fn nothing_acknowledged_is_lost_and_no_sequence_is_given_twice<B: Backend>() {
-    let mut backend = B::start(Limits::default()).await;
+    let Some(mut backend) = B::start(Limits::default()).await else { return };
     for round in 0..3_u64 {
         let bus = backend.bus();
         for n in round * 20..round * 20 + 20 {
@@ -33,7 +33,7 @@ pub(crate) async fn nothing_acknowledged_is_lost_and_no_sequence_is_given_twice<
 }
 
 pub(crate) async fn a_crash_between_publish_and_cursor_repeats_harmlessly<B: Backend>() {
-    let mut backend = B::start(Limits::default()).await;
+    let Some(mut backend) = B::start(Limits::default()).await else { return };
     let event = record("wb.event.fire.a.1", "opened");
     let bus = backend.bus();
     let cursor = again(|| bus.put(Bucket::Leases, put("rules/1", "0", None))).await;
@@ -52,7 +52,7 @@ pub(crate) async fn a_crash_between_publish_and_cursor_repeats_harmlessly<B: Bac
 }
 
 pub(crate) async fn entries_and_positions_survive<B: Backend>() {
-    let mut backend = B::start(Limits::default()).await;
+    let Some(mut backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let group: Vec<_> = (0..100).map(|n| put(&format!("fire/{n:03}"), "1", None)).collect();
     again(|| bus.put_all(Bucket::Alerts, group.clone())).await;
