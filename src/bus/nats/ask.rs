@@ -24,6 +24,8 @@ use crate::model::Time;
 pub(super) const STREAM_NOT_FOUND: u64 = 10_059;
 const CONFIG_DIFFERS: u64 = 10_058;
 const SUBJECTS_OVERLAP: u64 = 10_065;
+/// Also the answer about a stream that is there, where its size would not fit a second time.
+const NO_STORAGE: u64 = 10_047;
 const MESSAGE_NOT_FOUND: u64 = 10_037;
 /// Bytes after which the answer to a question about many subjects is cut; it is asked again.
 const MANY_BYTES: usize = 16 << 20;
@@ -91,8 +93,10 @@ impl Nats {
         let subject = format!("STREAM.CREATE.{}", place.name());
         match self.api::<Info>(&subject, body.into()).await? {
             Ok(_) => {}
-            Err(fault) if matches!(fault.err_code, CONFIG_DIFFERS | SUBJECTS_OVERLAP) => {
-                return Err(self.explain(place, &want, fault).await?);
+            Err(fault)
+                if matches!(fault.err_code, CONFIG_DIFFERS | SUBJECTS_OVERLAP | NO_STORAGE) =>
+            {
+                self.compare(place, &want, fault).await?;
             }
             Err(fault) => return Err(unwilling(place, fault)),
         }
@@ -100,16 +104,22 @@ impl Nats {
         Ok(())
     }
 
-    /// What differs about a stream that is there already.
-    async fn explain(&self, place: Place, want: &Config, fault: Fault) -> Result<Error, Error> {
+    /// Whether a stream that is there already is as it must be, after its creation was refused.
+    async fn compare(&self, place: Place, want: &Config, fault: Fault) -> Result<(), Error> {
         let found =
             self.api::<Info>(&format!("STREAM.INFO.{}", place.name()), Bytes::new()).await?;
-        let differences = match &found {
+        let what = match &found {
             Ok(info) => layout::difference(want, &info.config).join("; "),
-            Err(_) => String::new(),
+            Err(_) if fault.err_code == NO_STORAGE => {
+                let remedy = "raise max_file in the server's configuration or lower the size caps";
+                return Err(Error::Full { name: "the NATS server".into(), remedy: remedy.into() });
+            }
+            Err(_) => fault.to_string(),
         };
-        let what = if differences.is_empty() { fault.to_string() } else { differences };
-        Ok(Error::Refused(format!(
+        if what.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Refused(format!(
             "the stream {} on the NATS server is not as it must be: {what}; change the settings \
              here to match, or edit the stream on the server",
             place.name()
