@@ -8,14 +8,17 @@ mod ask;
 mod batch;
 mod connect;
 mod follow;
+mod gather;
 mod layout;
 mod reader;
 mod write;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -86,6 +89,7 @@ struct Inner {
     replicas: usize,
     ready: [AtomicBool; Place::COUNT],
     creating: tokio::sync::Mutex<()>,
+    queues: [OnceLock<mpsc::Sender<gather::Job>>; Place::COUNT],
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -102,6 +106,7 @@ impl Nats {
             replicas: settings.replicas.max(1),
             ready: Default::default(),
             creating: tokio::sync::Mutex::new(()),
+            queues: Default::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         })))
@@ -174,8 +179,9 @@ impl Bus for Nats {
         record: Record,
         expect: Expect,
     ) -> Result<Outcome, Error> {
-        let mut outcomes = self.publish_all(stream, vec![(record, expect)]).await?;
-        outcomes.pop().unwrap_or(Ok(Outcome::Conflict))
+        names::check_subject(stream, &record.subject)?;
+        let write = Write { subject: record.subject, payload: Some(record.payload), expect };
+        self.write_gathered(Place::Stream(stream), write).await.map(outcome)
     }
 
     async fn publish_all(
@@ -217,8 +223,8 @@ impl Bus for Nats {
     }
 
     async fn put(&self, bucket: Bucket, put: Put) -> Result<PutOutcome, Error> {
-        let mut outcomes = self.put_all(bucket, vec![put]).await?;
-        outcomes.pop().unwrap_or(Ok(PutOutcome::Conflict))
+        let place = Place::Bucket(bucket);
+        self.write_gathered(place, put_write(place, put)?).await.map(put_outcome)
     }
 
     async fn put_all(
@@ -227,13 +233,7 @@ impl Bus for Nats {
         group: Vec<Put>,
     ) -> Result<Vec<Result<PutOutcome, Error>>, Error> {
         let place = Place::Bucket(bucket);
-        let prefix = place.prefix();
-        let write = |put: Put| {
-            let subject = format!("{prefix}{}", names::tokens_of(&put.key)?);
-            let expect = put.expect.map_or(Expect::Absent, Expect::After);
-            Ok(Write { subject, payload: Some(put.value), expect })
-        };
-        let named = group.into_iter().map(write).collect();
+        let named = group.into_iter().map(|put| put_write(place, put)).collect();
         let outcomes = self.write_group(place, named).await?;
         Ok(outcomes.into_iter().map(|done| done.map(put_outcome)).collect())
     }
@@ -242,8 +242,7 @@ impl Bus for Nats {
         let place = Place::Bucket(bucket);
         let subject = format!("{}{}", place.prefix(), names::tokens_of(key)?);
         let write = Write { subject, payload: None, expect: Expect::After(revision) };
-        let mut outcomes = self.write_all(place, vec![write]).await?;
-        outcomes.pop().unwrap_or(Ok(Done::Differs)).map(put_outcome)
+        self.write_gathered(place, write).await.map(put_outcome)
     }
 
     async fn list(&self, bucket: Bucket, prefix: &str) -> Result<Listing, Error> {
@@ -262,6 +261,12 @@ impl Bus for Nats {
         self.0.stop.cancel();
         self.0.connection.close().await;
     }
+}
+
+fn put_write(place: Place, put: Put) -> Result<Write, Error> {
+    let subject = format!("{}{}", place.prefix(), names::tokens_of(&put.key)?);
+    let expect = put.expect.map_or(Expect::Absent, Expect::After);
+    Ok(Write { subject, payload: Some(put.value), expect })
 }
 
 fn outcome(done: Done) -> Outcome {

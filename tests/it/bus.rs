@@ -7,6 +7,7 @@ mod groups;
 mod nats;
 mod restarts;
 mod streams;
+mod traps;
 
 use std::future::Future;
 use std::time::Duration;

@@ -147,7 +147,7 @@ impl Nats {
         for _ in 0..2 {
             let ready = match self.look(place, group, &chunk, outcomes).await {
                 Ok(ready) => ready,
-                Err(error) => return give_up(&chunk, outcomes, error),
+                Err(error) => return give_up(&chunk, outcomes, &error),
             };
             chunk = ready.iter().map(|(i, _)| *i).collect();
             if chunk.len() < FEW {
@@ -169,7 +169,7 @@ impl Nats {
                     }
                     // A plain log cannot tell whether its records are there.
                     let plain: Vec<usize> = take_plain(group, &mut chunk);
-                    give_up(&plain, outcomes, silence.during(place.label()));
+                    give_up(&plain, outcomes, &silence.during(place.label()));
                 }
                 Batched::Refused(fault) if fault.err_code == FULL => break,
                 Batched::Refused(fault) => {
@@ -310,17 +310,28 @@ fn take_plain(group: &[Write], chunk: &mut Vec<usize>) -> Vec<usize> {
     plain
 }
 
-/// Each of these records shares the failure; the cause goes with its text, as it cannot be copied.
-fn give_up(chunk: &[usize], outcomes: &mut [Option<Result<Done, Error>>], error: Error) {
-    let text = crate::telemetry::logs::chain(&error);
+/// Each of these records shares the failure.
+fn give_up(chunk: &[usize], outcomes: &mut [Option<Result<Done, Error>>], error: &Error) {
     for &i in chunk {
-        outcomes[i] = Some(Err(match &error {
-            Error::Away { what, .. } => {
-                Error::Away { what: what.clone(), source: text.clone().into() }
-            }
-            Error::Refused(why) => Error::Refused(why.clone()),
-            _ => Error::Broken { what: "a group".into(), source: text.clone().into() },
-        }));
+        outcomes[i] = Some(Err(copy(error)));
+    }
+}
+
+/// The same failure for another record. Its cause goes along as text, as it cannot be copied.
+pub(super) fn copy(error: &Error) -> Error {
+    let cause = || {
+        let source = std::error::Error::source(error);
+        source.map(crate::telemetry::logs::chain).unwrap_or_default()
+    };
+    match error {
+        Error::Away { what, .. } => Error::Away { what: what.clone(), source: cause().into() },
+        Error::Full { name, remedy } => Error::Full { name: name.clone(), remedy: remedy.clone() },
+        Error::Refused(why) => Error::Refused(why.clone()),
+        Error::BadName(name) => Error::BadName(name.clone()),
+        Error::Broken { what, .. } => Error::Broken { what: what.clone(), source: cause().into() },
+        other @ (Error::TooLarge { .. } | Error::BeyondEnd { .. }) => {
+            Error::Broken { what: "a group".into(), source: other.to_string().into() }
+        }
     }
 }
 
