@@ -259,6 +259,9 @@ impl Bus for Nats {
 
     async fn close(&self) {
         self.0.stop.cancel();
+        self.0.tasks.close();
+        // Writes under way get their answers; each has a time limit of its own.
+        let _ = tokio::time::timeout(connect::PATIENCE, self.0.tasks.wait()).await;
         self.0.connection.close().await;
     }
 }

@@ -259,7 +259,9 @@ fn delay(attempts: usize) -> Duration {
 fn note(event: &Event, link: &watch::Sender<Link>, refusals: &AtomicU64) {
     match event {
         Event::Connected => {
-            metrics::counter!(metric::RECONNECTS).increment(1);
+            if link.borrow().losses > 0 {
+                metrics::counter!(metric::RECONNECTS).increment(1);
+            }
             tracing::info!("Connected to the NATS server");
             link.send_modify(|link| link.up = true);
         }

@@ -40,17 +40,25 @@ impl Nats {
         let (sender, jobs) = mpsc::channel(QUEUE);
         // The task must not keep the bus alive: it ends with the last sender, which the bus holds.
         let bus = std::sync::Arc::downgrade(&self.0);
-        let work = async move {
-            let mut jobs = jobs;
-            let mut group = Vec::new();
-            while jobs.recv_many(&mut group, GROUP).await > 0 {
-                let Some(inner) = bus.upgrade() else { return };
-                Box::pin(Nats(inner).commit(place, std::mem::take(&mut group))).await;
-            }
-        };
         let stop = self.0.stop.clone();
         self.0.tasks.spawn(async move {
-            let _ = stop.run_until_cancelled(work).await;
+            let mut jobs = jobs;
+            let mut group = Vec::new();
+            let mut open = true;
+            loop {
+                let gathered = tokio::select! {
+                    biased;
+                    () = stop.cancelled(), if open => {
+                        // What waits already is still written.
+                        jobs.close();
+                        open = false;
+                        continue;
+                    }
+                    gathered = jobs.recv_many(&mut group, GROUP) => gathered,
+                };
+                let Some(inner) = bus.upgrade().filter(|_| gathered > 0) else { return };
+                Box::pin(Nats(inner).commit(place, std::mem::take(&mut group))).await;
+            }
         });
         sender
     }

@@ -1,5 +1,7 @@
 //! Writing: what an expectation means on the server, single records, and groups of them.
 
+use std::time::Instant;
+
 use async_nats::HeaderMap;
 use async_nats::jetstream::publish::PublishAck;
 use bytes::Bytes;
@@ -18,6 +20,7 @@ use super::layout::Place;
 use crate::bus::Error;
 use crate::bus::Expect;
 use crate::bus::limits;
+use crate::telemetry::metric;
 
 pub(super) const FULL: u64 = 10_077;
 /// Below this many records a batch costs more than it saves.
@@ -266,7 +269,9 @@ impl Nats {
     async fn request(&self, write: &Write, newest: Option<u64>) -> Reply {
         let payload = write.payload.clone().unwrap_or_default();
         let headers = write.headers(newest);
+        let began = Instant::now();
         let answer = self.0.connection.ask(write.subject.clone(), Some(headers), payload).await;
+        metrics::histogram!(metric::COMMIT_SECONDS).record(began.elapsed().as_secs_f64());
         match answer {
             Ok(message) => reply(&message.payload),
             Err(silence) => Reply::Unknown(silence),
