@@ -99,6 +99,7 @@ macro_rules! contract {
             restarts::nothing_acknowledged_is_lost_and_no_sequence_is_given_twice,
             restarts::a_crash_between_publish_and_cursor_repeats_harmlessly,
             restarts::entries_and_positions_survive,
+            restarts::a_close_answers_every_write_under_way,
         }
     };
 }

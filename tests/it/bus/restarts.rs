@@ -8,6 +8,7 @@ use wirebell::bus::PutOutcome;
 use wirebell::bus::Stream;
 
 use super::Backend;
+use super::PATIENCE;
 use super::again;
 use super::change;
 use super::publish;
@@ -72,4 +73,22 @@ pub(crate) async fn entries_and_positions_survive<B: Backend>() {
     let after = again(|| bus.list(Bucket::Alerts, "fire")).await;
     assert_eq!(after.entries.len(), 100);
     assert_eq!(after.position, revision);
+}
+
+pub(crate) async fn a_close_answers_every_write_under_way<B: Backend>() {
+    let Some(backend) = B::start(Limits::default()).await else { return };
+    let bus = backend.bus();
+    publish(&bus, Stream::Events, record("wb.event.fire.a.start", "x"), Expect::Absent).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..100 {
+        let bus = bus.clone();
+        tasks.spawn(async move {
+            let record = record(&format!("wb.event.fire.a.{n}"), "x");
+            bus.publish(Stream::Events, record, Expect::Absent).await
+        });
+    }
+    tokio::time::timeout(PATIENCE, bus.close()).await.unwrap();
+    for outcome in tokio::time::timeout(PATIENCE, tasks.join_all()).await.unwrap() {
+        assert!(matches!(outcome, Ok(Outcome::Published(_)) | Err(_)), "{outcome:?}");
+    }
 }
