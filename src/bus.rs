@@ -60,6 +60,7 @@ pub use embedded::EmbeddedSettings;
 pub use error::Error;
 pub use limits::Kept;
 pub use limits::Limits;
+pub use limits::Usage;
 pub use nats::Credentials;
 pub use nats::Nats;
 pub use nats::NatsSettings;

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,7 @@ use super::Record;
 use super::Selection;
 use super::Stored;
 use super::Stream;
+use super::Usage;
 use super::Watch;
 use super::group;
 use super::names;
@@ -132,6 +134,25 @@ impl Nats {
             sync: "not visible to a client: see that the server's file sets `sync_interval: \
                    always`, else a power cut may take up to 2 minutes of acknowledged records",
         })
+    }
+
+    /// How full each stream and bucket is that was used or ensured so far.
+    pub async fn usage(&self) -> Result<Vec<Usage>, Error> {
+        let streams = Stream::ALL.into_iter().map(Place::Stream);
+        let mut usage = Vec::new();
+        for place in streams.chain(Bucket::ALL.into_iter().map(Place::Bucket)) {
+            if self.0.ready[place.index()].load(Ordering::Acquire) {
+                let found = self.info(place).await?;
+                usage.push(Usage {
+                    name: place.label(),
+                    bytes: found.state.bytes,
+                    limit: u64::try_from(found.config.max_bytes).unwrap_or(u64::MAX),
+                    first: found.state.first_sequence.max(1),
+                    last: found.state.last_sequence,
+                });
+            }
+        }
+        Ok(usage)
     }
 
     /// Errors the server reported apart from any answer, such as missing permissions.

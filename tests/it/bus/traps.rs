@@ -236,3 +236,18 @@ async fn a_role_needs_no_more_than_its_own_inbox_and_the_named_subjects() {
     drop(watch);
     assert_eq!(bus.refusals(), 0);
 }
+
+#[tokio::test]
+async fn how_full_a_stream_is_can_be_asked() {
+    let Some(backend) = Remote::start(Limits { bucket_bytes: 20_000, ..Limits::default() }).await
+    else {
+        return;
+    };
+    let bus = backend.bus();
+    let value = "x".repeat(9_000);
+    again(|| bus.put(Bucket::Alerts, put("fire/a", &value, None))).await;
+    let usage = bus.usage().await.unwrap();
+    assert_eq!(usage.len(), 1, "{usage:?}");
+    assert!((45..50).contains(&usage[0].percent()), "{usage:?}");
+    assert_eq!((usage[0].name, usage[0].first, usage[0].last), ("alerts", 1, 1));
+}
