@@ -1,6 +1,7 @@
 //! A real NATS server for tests.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may panic and speak")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::path::PathBuf;
@@ -126,7 +127,9 @@ impl Drop for Server {
 pub(crate) fn is_off() -> bool {
     let off = std::env::var_os("WIREBELL_TEST_NATS").is_some_and(|value| value == "off");
     if off {
-        eprintln!("SKIPPED: WIREBELL_TEST_NATS=off, nothing was tested against NATS");
+        // Not the macro, whose output the test harness hides where a test passes.
+        let said = std::io::stderr().write_all(b"SKIPPED a NATS test: WIREBELL_TEST_NATS=off\n");
+        said.unwrap();
     }
     off
 }
