@@ -41,9 +41,12 @@
 //! dropped may or may not happen.
 
 mod embedded;
+mod error;
 mod group;
 mod limits;
 mod names;
+mod nats;
+mod place;
 
 use std::future::Future;
 
@@ -54,83 +57,16 @@ use crate::model::Time;
 
 pub use embedded::Embedded;
 pub use embedded::EmbeddedSettings;
+pub use error::Error;
 pub use limits::Kept;
 pub use limits::Limits;
-
-/// A stream of records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Stream {
-    /// `wb.article.>`: what came in.
-    Articles,
-    /// `wb.event.>`: what happened to alerts.
-    Events,
-    /// `wb.verdict.>`: what matched and what came of it.
-    Verdicts,
-    /// `wb.attempt.>`: what was tried.
-    Attempts,
-    /// `wb.buried.>`: what could not be processed.
-    Buried,
-}
-
-/// A bucket of records by key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Bucket {
-    /// Life-cycle state of alerts.
-    Alerts,
-    /// What subscribers want.
-    Subscriptions,
-    /// What the notifier has done for them.
-    Deliveries,
-    /// Validators, backoff and health of feeds.
-    Feeds,
-    /// Who owns which shard.
-    Leases,
-}
-
-impl Stream {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Articles, Self::Events, Self::Verdicts, Self::Attempts, Self::Buried];
-
-    /// The stream's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Articles => "articles",
-            Self::Events => "events",
-            Self::Verdicts => "verdicts",
-            Self::Attempts => "attempts",
-            Self::Buried => "buried",
-        }
-    }
-
-    /// What every subject of the stream begins with.
-    pub fn prefix(self) -> &'static str {
-        match self {
-            Self::Articles => "wb.article.",
-            Self::Events => "wb.event.",
-            Self::Verdicts => "wb.verdict.",
-            Self::Attempts => "wb.attempt.",
-            Self::Buried => "wb.buried.",
-        }
-    }
-}
-
-impl Bucket {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Alerts, Self::Subscriptions, Self::Deliveries, Self::Feeds, Self::Leases];
-
-    /// The bucket's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Alerts => "alerts",
-            Self::Subscriptions => "subscriptions",
-            Self::Deliveries => "deliveries",
-            Self::Feeds => "feeds",
-            Self::Leases => "leases",
-        }
-    }
-}
+pub use limits::Usage;
+pub use nats::Credentials;
+pub use nats::Nats;
+pub use nats::NatsSettings;
+pub use nats::Server;
+pub use place::Bucket;
+pub use place::Stream;
 
 /// A record to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -274,72 +210,6 @@ pub struct Watch(
     #[expect(dead_code, reason = "dropping it ends the task that feeds the channel")]
     Option<tokio_util::task::AbortOnDropHandle<()>>,
 );
-
-/// What can go wrong on the bus.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The backend cannot be reached or did not answer in time; the outcome may be unknown.
-    #[error("{what} on the bus got no answer")]
-    Away {
-        /// What was attempted.
-        what: String,
-        /// The backend's own words.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The record is above the backend's limit.
-    #[error("the record {name} has {size} bytes, the bus takes at most {limit}")]
-    TooLarge {
-        /// Subject or key.
-        name: String,
-        /// Its size.
-        size: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// The stream or bucket is at its size cap, or the disk is full.
-    #[error("{name} is full: {remedy}")]
-    Full {
-        /// The stream or bucket.
-        name: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// A cursor points beyond the end: the stream was restored from a backup or made anew.
-    #[error(
-        "the cursor {cursor} is beyond the end {end} of {stream}: the stream was restored or made anew"
-    )]
-    BeyondEnd {
-        /// The stream.
-        stream: &'static str,
-        /// Where the reader wanted to go on.
-        cursor: u64,
-        /// The stream's last position.
-        end: u64,
-    },
-    /// A subject or key that no record can have.
-    #[error("{0:?} is no name for a record here")]
-    BadName(String),
-    /// What was found there is not as it must be, and starting would be wrong.
-    #[error("{0}")]
-    Refused(String),
-    /// The backend failed in a way that no retry mends.
-    #[error("{what} failed on the bus")]
-    Broken {
-        /// What was attempted.
-        what: String,
-        /// The backend's own words.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
-
-impl Error {
-    /// Whether the same call may succeed later.
-    pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Away { .. } | Self::Full { .. })
-    }
-}
 
 /// The contract of the module's docs. Cheap to clone.
 pub trait Bus: Clone + Send + Sync + 'static {

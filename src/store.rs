@@ -253,6 +253,11 @@ impl Store {
         self.readers.with(|reader| reader.end(log))
     }
 
+    /// The bytes a log holds, its first sequence (the next one if it is empty) and its last.
+    pub fn usage(&self, log: usize) -> Result<(u64, u64, u64), Error> {
+        self.readers.with(|reader| reader.usage(log))
+    }
+
     /// The sequence before the first record written at or after a time.
     pub fn before(&self, log: usize, at: i64) -> Result<u64, Error> {
         self.readers.with(|reader| reader.before(log, at))

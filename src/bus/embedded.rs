@@ -37,6 +37,7 @@ use super::Selection;
 use super::Stored;
 use super::Stream;
 use super::Until;
+use super::Usage;
 use super::Watch;
 use super::group;
 use super::limits;
@@ -66,6 +67,7 @@ pub struct Embedded(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    limits: Limits,
     store: Arc<Store>,
     /// Keeps the writer's queue from ever blocking a thread of the runtime.
     queue: Arc<Semaphore>,
@@ -95,12 +97,29 @@ impl Embedded {
         };
         let store = blocking(open).await?;
         Ok(Self(Arc::new(Inner {
+            limits,
             store: Arc::new(store),
             queue: Arc::new(Semaphore::new(store::QUEUE)),
             ends,
             tasks: TaskTracker::new(),
             closed: AtomicBool::new(false),
         })))
+    }
+
+    /// How full each stream and bucket is.
+    pub async fn usage(&self) -> Result<Vec<Usage>, Error> {
+        let limits = self.0.limits.clone();
+        self.ask(move |store| {
+            logs(&limits)
+                .iter()
+                .enumerate()
+                .map(|(log, Log { name, max_bytes, .. })| {
+                    let (bytes, first, last) = store.usage(log)?;
+                    Ok(Usage { name, bytes, limit: *max_bytes, first, last })
+                })
+                .collect()
+        })
+        .await
     }
 
     async fn write(

@@ -39,6 +39,29 @@ pub struct Kept {
     pub bytes: u64,
 }
 
+/// How full a stream or bucket is. Whoever runs the bus warns early: of a bucket or of `events`
+/// before they refuse what is new, of a cursor that comes near `first`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Its name.
+    pub name: &'static str,
+    /// Bytes held.
+    pub bytes: u64,
+    /// Its size cap.
+    pub limit: u64,
+    /// The first record that is kept; the next one to be written if there is none.
+    pub first: u64,
+    /// The last position.
+    pub last: u64,
+}
+
+impl Usage {
+    /// Hundredths of the size cap that are used.
+    pub fn percent(&self) -> u64 {
+        self.bytes.saturating_mul(100).checked_div(self.limit).unwrap_or(100)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         let kept = |days, mib| Kept { age: DAY * days, bytes: mib * MIB };

@@ -39,9 +39,7 @@ pub(super) fn open(settings: &Settings) -> Result<Opened, Error> {
     let connection = Connection::open(&path).map_err(failed("opening"))?;
     prepare(&connection, settings).map_err(failed("opening"))?;
     check_schema(&connection, &path)?;
-    for log in &settings.logs {
-        create(&connection, log).map_err(failed("creating a log"))?;
-    }
+    create_all(&connection, &settings.logs).map_err(failed("creating a log"))?;
     Ok(Opened { connection, path, lock })
 }
 
@@ -157,17 +155,19 @@ fn check_schema(connection: &Connection, path: &Path) -> Result<(), Error> {
     connection.execute_batch(create).map_err(failed("creating the database"))
 }
 
-fn create(connection: &Connection, log: &Log) -> rusqlite::Result<()> {
-    let name = log.name;
-    connection.execute_batch(&format!(
-        "BEGIN;
-        CREATE TABLE IF NOT EXISTS log_{name} (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL,
-            subject TEXT NOT NULL, payload BLOB) STRICT;
-        CREATE INDEX IF NOT EXISTS subject_{name} ON log_{name} (subject);
-        CREATE INDEX IF NOT EXISTS marker_{name} ON log_{name} (at) WHERE payload IS NULL;
-        INSERT OR IGNORE INTO counters (log, last, bytes) VALUES ('{name}', 0, 0);
-        COMMIT;"
-    ))
+/// All in one commit: a start waits for one sync at most.
+fn create_all(connection: &Connection, logs: &[Log]) -> rusqlite::Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    for Log { name, .. } in logs {
+        connection.execute_batch(&format!(
+            "CREATE TABLE IF NOT EXISTS log_{name} (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL,
+                subject TEXT NOT NULL, payload BLOB) STRICT;
+            CREATE INDEX IF NOT EXISTS subject_{name} ON log_{name} (subject);
+            CREATE INDEX IF NOT EXISTS marker_{name} ON log_{name} (at) WHERE payload IS NULL;
+            INSERT OR IGNORE INTO counters (log, last, bytes) VALUES ('{name}', 0, 0);"
+        ))?;
+    }
+    transaction.commit()
 }
 
 #[cfg(test)]

@@ -269,6 +269,24 @@ impl Reader<'_> {
         self.last(log).map_err(failed("reading"))
     }
 
+    /// Bytes held, first and last sequence.
+    pub(super) fn usage(&self, log: usize) -> Result<(u64, u64, u64), Error> {
+        let table = &self.tables[log];
+        let read = || {
+            self.connection
+                .prepare_cached(&format!(
+                    "SELECT bytes, last, (SELECT min(seq) FROM log_{table}) FROM counters
+                     WHERE log = ?1"
+                ))?
+                .query_row([table], |row| {
+                    let last = unsigned(row.get(1)?);
+                    let first: Option<i64> = row.get(2)?;
+                    Ok((unsigned(row.get(0)?), first.map_or(last + 1, unsigned), last))
+                })
+        };
+        read().map_err(failed("reading"))
+    }
+
     /// Times rise with the sequence but for steps of the clock, so halving finds the place.
     pub(super) fn before(&self, log: usize, at: i64) -> Result<u64, Error> {
         let table = &self.tables[log];

@@ -36,6 +36,10 @@ pub const COMMIT_SECONDS: &str = "wirebell_bus_commit_seconds";
 pub const BATCH_SIZE: &str = "wirebell_bus_batch_size";
 /// Reconnects to the bus.
 pub const RECONNECTS: &str = "wirebell_bus_reconnects_total";
+/// Errors the bus's server reported apart from any answer.
+pub const BUS_REFUSALS: &str = "wirebell_bus_refusals_total";
+/// Readers that started over at their cursor, by `stream`.
+pub const READER_RESTARTS: &str = "wirebell_bus_reader_restarts_total";
 /// Records buried by `worker` and `reason`.
 pub const BURIED: &str = "wirebell_buried_total";
 /// Leases held by `worker`.

@@ -4,8 +4,10 @@
 mod buckets;
 mod embedded;
 mod groups;
+mod nats;
 mod restarts;
 mod streams;
+mod traps;
 
 use std::future::Future;
 use std::time::Duration;
@@ -35,7 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) trait Backend: Sized {
     type Bus: Bus;
 
-    fn start(limits: Limits) -> impl Future<Output = Self>;
+    /// None if the backend is switched off.
+    fn start(limits: Limits) -> impl Future<Output = Option<Self>>;
 
     fn bus(&self) -> Self::Bus;
 
@@ -96,6 +99,7 @@ macro_rules! contract {
             restarts::nothing_acknowledged_is_lost_and_no_sequence_is_given_twice,
             restarts::a_crash_between_publish_and_cursor_repeats_harmlessly,
             restarts::entries_and_positions_survive,
+            restarts::a_close_answers_every_write_under_way,
         }
     };
 }
@@ -125,7 +129,7 @@ where
         match call().await {
             Ok(answer) => return answer,
             Err(error) if error.is_temporary() && began.elapsed() < PATIENCE => {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
             Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
         }

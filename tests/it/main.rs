@@ -4,3 +4,4 @@ mod bus;
 mod egress;
 mod query_vectors;
 mod rule_files;
+mod support;

@@ -27,7 +27,7 @@ fn written(outcome: PutOutcome) -> u64 {
 }
 
 pub(crate) async fn a_key_is_created_updated_and_deleted_at_its_revision<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let key = "fire/odesa/actual";
     assert_eq!(again(|| bus.get(ALERTS, key)).await, None);
@@ -49,7 +49,7 @@ pub(crate) async fn a_key_is_created_updated_and_deleted_at_its_revision<B: Back
 }
 
 pub(crate) async fn a_deleted_key_can_be_made_again<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let first = written(write(&bus, "a", "1", None).await);
     let gone = written(again(|| bus.delete(ALERTS, "a", first)).await);
@@ -68,7 +68,7 @@ pub(crate) async fn a_deleted_key_can_be_made_again<B: Backend>() {
 }
 
 pub(crate) async fn a_value_that_is_already_the_same_counts_as_written<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let first = write(&bus, "a", "1", None).await;
     assert_eq!(write(&bus, "a", "1", None).await, first);
@@ -77,7 +77,7 @@ pub(crate) async fn a_value_that_is_already_the_same_counts_as_written<B: Backen
 }
 
 pub(crate) async fn one_of_sixteen_wins_a_compare_and_set<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let mut revision = written(write(&bus, "shared", "start", None).await);
     for round in 0..10 {
@@ -97,7 +97,7 @@ pub(crate) async fn one_of_sixteen_wins_a_compare_and_set<B: Backend>() {
 }
 
 pub(crate) async fn a_list_takes_whole_parts<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     for key in ["fire", "fire/a", "fire/b/c", "fire-2/a", "flood/a"] {
         write(&bus, key, key, None).await;
@@ -115,7 +115,7 @@ pub(crate) async fn a_list_takes_whole_parts<B: Backend>() {
 }
 
 pub(crate) async fn a_list_of_an_empty_bucket_answers_at_once<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let listing = again(|| bus.list(ALERTS, "")).await;
     assert!(listing.entries.is_empty());
@@ -125,7 +125,7 @@ pub(crate) async fn a_list_of_an_empty_bucket_answers_at_once<B: Backend>() {
 }
 
 pub(crate) async fn a_watch_shows_changes_and_deletions_from_its_position<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let first = written(write(&bus, "fire/a", "1", None).await);
     let listing = again(|| bus.list(ALERTS, "fire")).await;
@@ -144,7 +144,7 @@ pub(crate) async fn a_watch_shows_changes_and_deletions_from_its_position<B: Bac
 
 pub(crate) async fn nothing_falls_between_a_list_and_a_watch_of_100_000_keys<B: Backend>() {
     const KEYS: usize = 100_000;
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let value = Bytes::from(vec![b'x'; 300]);
     let key = |n: usize| format!("rule-{}/{n:06}", n % 7);
@@ -186,7 +186,7 @@ pub(crate) async fn nothing_falls_between_a_list_and_a_watch_of_100_000_keys<B: 
 }
 
 pub(crate) async fn a_group_of_entries_has_an_outcome_each<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let mut revisions = Vec::new();
     let shards: Vec<Put> = (0..64).map(|n| put(&format!("rules/{n}"), "a", None)).collect();
@@ -210,7 +210,9 @@ pub(crate) async fn a_group_of_entries_has_an_outcome_each<B: Backend>() {
 }
 
 pub(crate) async fn a_full_bucket_still_takes_an_update_that_does_not_grow<B: Backend>() {
-    let backend = B::start(Limits { bucket_bytes: 40_000, ..Limits::default() }).await;
+    let Some(backend) = B::start(Limits { bucket_bytes: 40_000, ..Limits::default() }).await else {
+        return;
+    };
     let bus = backend.bus();
     let value = "x".repeat(1_000);
     let mut revisions = Vec::new();
@@ -233,7 +235,7 @@ pub(crate) async fn a_full_bucket_still_takes_an_update_that_does_not_grow<B: Ba
 }
 
 pub(crate) async fn a_lease_lost_in_mid_write_is_a_conflict<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let lease = written(again(|| bus.put(Bucket::Leases, put("rules/3", "a", None))).await);
     let state = written(write(&bus, "fire/odesa/actual", "by a", None).await);
@@ -249,7 +251,7 @@ pub(crate) async fn a_lease_lost_in_mid_write_is_a_conflict<B: Backend>() {
 }
 
 pub(crate) async fn a_key_that_would_be_read_as_another_is_refused<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     for key in ["", "/a", "a/", "a//b", "a.b", "a b", "*", ">"] {
         assert!(matches!(bus.get(ALERTS, key).await, Err(Error::BadName(_))), "{key:?}");

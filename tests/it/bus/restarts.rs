@@ -8,6 +8,7 @@ use wirebell::bus::PutOutcome;
 use wirebell::bus::Stream;
 
 use super::Backend;
+use super::PATIENCE;
 use super::again;
 use super::change;
 use super::publish;
@@ -16,7 +17,7 @@ use super::read_all;
 use super::record;
 
 pub(crate) async fn nothing_acknowledged_is_lost_and_no_sequence_is_given_twice<B: Backend>() {
-    let mut backend = B::start(Limits::default()).await;
+    let Some(mut backend) = B::start(Limits::default()).await else { return };
     for round in 0..3_u64 {
         let bus = backend.bus();
         for n in round * 20..round * 20 + 20 {
@@ -33,7 +34,7 @@ pub(crate) async fn nothing_acknowledged_is_lost_and_no_sequence_is_given_twice<
 }
 
 pub(crate) async fn a_crash_between_publish_and_cursor_repeats_harmlessly<B: Backend>() {
-    let mut backend = B::start(Limits::default()).await;
+    let Some(mut backend) = B::start(Limits::default()).await else { return };
     let event = record("wb.event.fire.a.1", "opened");
     let bus = backend.bus();
     let cursor = again(|| bus.put(Bucket::Leases, put("rules/1", "0", None))).await;
@@ -52,7 +53,7 @@ pub(crate) async fn a_crash_between_publish_and_cursor_repeats_harmlessly<B: Bac
 }
 
 pub(crate) async fn entries_and_positions_survive<B: Backend>() {
-    let mut backend = B::start(Limits::default()).await;
+    let Some(mut backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let group: Vec<_> = (0..100).map(|n| put(&format!("fire/{n:03}"), "1", None)).collect();
     again(|| bus.put_all(Bucket::Alerts, group.clone())).await;
@@ -72,4 +73,22 @@ pub(crate) async fn entries_and_positions_survive<B: Backend>() {
     let after = again(|| bus.list(Bucket::Alerts, "fire")).await;
     assert_eq!(after.entries.len(), 100);
     assert_eq!(after.position, revision);
+}
+
+pub(crate) async fn a_close_answers_every_write_under_way<B: Backend>() {
+    let Some(backend) = B::start(Limits::default()).await else { return };
+    let bus = backend.bus();
+    publish(&bus, Stream::Events, record("wb.event.fire.a.start", "x"), Expect::Absent).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..100 {
+        let bus = bus.clone();
+        tasks.spawn(async move {
+            let record = record(&format!("wb.event.fire.a.{n}"), "x");
+            bus.publish(Stream::Events, record, Expect::Absent).await
+        });
+    }
+    tokio::time::timeout(PATIENCE, bus.close()).await.unwrap();
+    for outcome in tokio::time::timeout(PATIENCE, tasks.join_all()).await.unwrap() {
+        assert!(matches!(outcome, Ok(Outcome::Published(_)) | Err(_)), "{outcome:?}");
+    }
 }

@@ -38,7 +38,7 @@ async fn events(bus: &impl Bus, numbers: std::ops::Range<u32>) {
 }
 
 pub(crate) async fn a_subject_is_an_identity<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let first = record("wb.event.fire.a.1", "1");
     assert_eq!(publish(&bus, EVENTS, first.clone(), Expect::Absent).await, Outcome::Published(1));
@@ -52,7 +52,7 @@ pub(crate) async fn a_subject_is_an_identity<B: Backend>() {
 }
 
 pub(crate) async fn an_unknown_outcome_is_settled_by_repeating_the_write<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let revision = |n: u32| record("wb.article.skylark.art_1", &n.to_string());
     let articles = Stream::Articles;
@@ -65,7 +65,7 @@ pub(crate) async fn an_unknown_outcome_is_settled_by_repeating_the_write<B: Back
 }
 
 pub(crate) async fn a_reader_goes_on_from_its_cursor<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     events(&bus, 0..1_200).await;
     let whole = selection(From::Start, Until::Forever, "wb.event.>");
@@ -81,7 +81,7 @@ pub(crate) async fn a_reader_goes_on_from_its_cursor<B: Backend>() {
 }
 
 pub(crate) async fn a_reader_delivers_in_order_while_records_are_published<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let whole = selection(From::Start, Until::Forever, "wb.event.>");
     let mut reader = again(|| bus.read(EVENTS, whole.clone())).await;
@@ -106,7 +106,7 @@ pub(crate) async fn a_reader_delivers_in_order_while_records_are_published<B: Ba
 }
 
 pub(crate) async fn a_filter_takes_whole_tokens<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     for (n, subject) in
         ["fire.a.1", "fire.b.1", "fire.a.2", "firestorm.a.1", "flood.a.1"].iter().enumerate()
@@ -128,7 +128,7 @@ pub(crate) async fn a_filter_takes_whole_tokens<B: Backend>() {
 }
 
 pub(crate) async fn a_reader_starts_at_a_time<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     for n in 0..3 {
         let record = record(&format!("wb.event.fire.a.{n}"), "x");
@@ -145,7 +145,7 @@ pub(crate) async fn a_reader_starts_at_a_time<B: Backend>() {
 }
 
 pub(crate) async fn the_end_is_the_streams_and_not_the_filters<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     assert_eq!(again(|| bus.end(EVENTS)).await, 0);
     events(&bus, 0..10).await;
@@ -158,7 +158,7 @@ pub(crate) async fn the_end_is_the_streams_and_not_the_filters<B: Backend>() {
 
 pub(crate) async fn a_reader_that_was_overtaken_is_told_and_goes_on<B: Backend>() {
     let limits = Limits { articles: capped(200_000), ..Limits::default() };
-    let backend = B::start(limits).await;
+    let Some(backend) = B::start(limits).await else { return };
     let bus = backend.bus();
     let payload = "x".repeat(1_000);
     for round in 0..6 {
@@ -184,7 +184,7 @@ pub(crate) async fn a_reader_that_was_overtaken_is_told_and_goes_on<B: Backend>(
 }
 
 pub(crate) async fn a_cursor_beyond_the_end_is_an_error_and_no_wait<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     events(&bus, 0..3).await;
     let beyond = selection(From::After(4), Until::Forever, "wb.event.>");
@@ -195,7 +195,7 @@ pub(crate) async fn a_cursor_beyond_the_end_is_an_error_and_no_wait<B: Backend>(
 }
 
 pub(crate) async fn the_largest_article_fits_and_a_larger_record_is_refused_by_name<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let largest = record("wb.article.s.large", &"\\u0001".repeat(1_000_000));
     let outcome = publish(&bus, Stream::Articles, largest.clone(), Expect::Absent).await;
@@ -209,7 +209,7 @@ pub(crate) async fn the_largest_article_fits_and_a_larger_record_is_refused_by_n
 }
 
 pub(crate) async fn large_records_reach_a_slow_reader<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let payload = bytes::Bytes::from(vec![b'x'; 6_000_000]);
     for n in 0..30 {
@@ -229,7 +229,10 @@ pub(crate) async fn large_records_reach_a_slow_reader<B: Backend>() {
 }
 
 pub(crate) async fn a_full_stream_refuses_what_is_new_and_says_how_to_go_on<B: Backend>() {
-    let backend = B::start(Limits { events: capped(20_000), ..Limits::default() }).await;
+    let Some(backend) = B::start(Limits { events: capped(20_000), ..Limits::default() }).await
+    else {
+        return;
+    };
     let bus = backend.bus();
     let payload = "x".repeat(1_000);
     let mut written = 0;
@@ -255,7 +258,10 @@ pub(crate) async fn a_full_stream_refuses_what_is_new_and_says_how_to_go_on<B: B
 }
 
 pub(crate) async fn a_full_archive_loses_its_oldest_and_takes_what_is_new<B: Backend>() {
-    let backend = B::start(Limits { verdicts: capped(50_000), ..Limits::default() }).await;
+    let Some(backend) = B::start(Limits { verdicts: capped(50_000), ..Limits::default() }).await
+    else {
+        return;
+    };
     let bus = backend.bus();
     let payload = "x".repeat(1_000);
     for n in 0..100 {
@@ -269,7 +275,7 @@ pub(crate) async fn a_full_archive_loses_its_oldest_and_takes_what_is_new<B: Bac
 }
 
 pub(crate) async fn five_revisions_of_an_article_are_kept<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     let articles = Stream::Articles;
     for n in 0..7 {
@@ -282,7 +288,7 @@ pub(crate) async fn five_revisions_of_an_article_are_kept<B: Backend>() {
 }
 
 pub(crate) async fn a_name_that_no_record_can_have_is_refused<B: Backend>() {
-    let backend = B::start(Limits::default()).await;
+    let Some(backend) = B::start(Limits::default()).await else { return };
     let bus = backend.bus();
     for subject in ["", "wb.event.", "wb.event.a b", "wb.event.*", "wb.article.a", "wb.event..a"] {
         let outcome = bus.publish(EVENTS, record(subject, "x"), Expect::Absent).await;
