@@ -13,7 +13,7 @@ use wirebell::rules::load_story;
 use wirebell::rules::spec::Act;
 
 pub(crate) fn article(title: &str, body: &str) -> Article {
-    let source = SourceId::new("skylark").unwrap();
+    let source = SourceId::new("skylark").expect("a source");
     Article {
         v: Version,
         id: ArticleId::of(&source, title),
@@ -408,4 +408,20 @@ fn a_failing_example_says_why() {
             "rules.yaml:6:63: the rule a should not match \"boat\", but does by \"boat\" (any[0])",
         ]
     );
+}
+
+#[test]
+fn the_rules_and_steps_of_every_story_are_read() {
+    let rows = include_str!("../fixtures/stories.jsonl").lines();
+    let mut count = 0;
+    for row in rows {
+        let row: serde_json::Value = serde_json::from_str(row).unwrap();
+        let name = row["name"].as_str().unwrap();
+        loaded(row["rules"].as_str().unwrap());
+        let story = load_story(name, &row["steps"].to_string());
+        let story = story.unwrap_or_else(|problems| panic!("{name}\n{}", problems[0]));
+        assert_eq!(story.steps.len(), row["steps"].as_array().unwrap().len(), "{name}");
+        count += 1;
+    }
+    assert!(count >= 91);
 }

@@ -27,7 +27,7 @@ fn the_shipped_rules_pass_their_own_tests() {
 fn fired(set: &RuleSet, row: &Value) -> BTreeSet<String> {
     let text = |name: &str| row[name].as_str().unwrap_or_default();
     let mut sample = article(text("title"), text("body"));
-    sample.lang = Some(Lang::new(text("lang")).unwrap());
+    sample.lang = Some(Lang::new(text("lang")).expect("a language"));
     let matches = set.matches(&sample).into_iter().filter(|m| m.superseded_by.is_none());
     matches.map(|m| m.topic.to_string()).collect()
 }
