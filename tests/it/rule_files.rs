@@ -425,3 +425,21 @@ fn the_rules_and_steps_of_every_story_are_read() {
     }
     assert!(count >= 91);
 }
+
+#[test]
+fn the_deepest_query_through_the_deepest_lists_is_evaluated() {
+    let deep = |inner: &str| {
+        (0..30).fold(inner.to_owned(), |q, n| match n % 3 {
+            0 => format!("(x OR {q})"),
+            1 => format!("(b AND {q})"),
+            _ => format!("title:{q}"),
+        })
+    };
+    let lists: String =
+        (0..15).map(|i| format!("  l{i}: ['{}']\n", deep(&format!("$l{}", i + 1)))).collect();
+    let text = format!(
+        "version: 1\nwords:\n{lists}  l15: [a]\nrules: [{{id: r, any: ['{}']}}]\n",
+        deep("$l0")
+    );
+    assert_eq!(loaded(&text).matches(&article("a b", "")).len(), 1);
+}
