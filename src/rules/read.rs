@@ -219,27 +219,52 @@ impl<'s, 'p> Reader<'s, 'p> {
     }
 }
 
-/// `30s`, `10m`, `6h`, `2d`.
+/// `30s`, `10m`, `6h`, `2d`, also one after the other as in `5h30m`.
 fn duration(text: &str) -> Option<Duration> {
-    let unit = text.chars().next_back()?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 24 * 3600,
-        _ => return None,
-    };
-    let digits = text.strip_suffix(unit)?;
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
+    let mut seconds = 0_u64;
+    let mut number: Option<u64> = None;
+    for c in text.chars() {
+        if let Some(digit) = c.to_digit(10) {
+            number = Some(number.unwrap_or(0).checked_mul(10)?.checked_add(u64::from(digit))?);
+            continue;
+        }
+        let unit = match c {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 24 * 3600,
+            _ => return None,
+        };
+        seconds = seconds.checked_add(number.take()?.checked_mul(unit)?)?;
     }
-    let number = digits.parse::<u64>().ok()?;
-    Some(Duration::from_secs(number.checked_mul(seconds)?))
+    (number.is_none() && !text.is_empty()).then_some(Duration::from_secs(seconds))
 }
 
 fn one_of(names: &[&str]) -> String {
     match names.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         _ => names.concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_numbers_with_units() {
+        for (text, seconds) in [
+            ("30s", 30),
+            ("10m", 600),
+            ("6h", 21_600),
+            ("2d", 172_800),
+            ("5h59m", 21_540),
+            ("0s", 0),
+        ] {
+            assert_eq!(duration(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "5", "m", "5 m", "1.5h", "6 hours", "99999999999999999999s", "5M"] {
+            assert_eq!(duration(text), None, "{text}");
+        }
     }
 }

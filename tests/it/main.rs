@@ -5,3 +5,7 @@ mod egress;
 mod query_vectors;
 mod rule_files;
 mod support;
+mod query_properties;
+mod query_vectors;
+mod rule_files;
+mod shipped_rules;

@@ -13,7 +13,7 @@ use wirebell::rules::load_story;
 use wirebell::rules::spec::Act;
 
 pub(crate) fn article(title: &str, body: &str) -> Article {
-    let source = SourceId::new("skylark").unwrap();
+    let source = SourceId::new("skylark").expect("a source");
     Article {
         v: Version,
         id: ArticleId::of(&source, title),
@@ -408,4 +408,38 @@ fn a_failing_example_says_why() {
             "rules.yaml:6:63: the rule a should not match \"boat\", but does by \"boat\" (any[0])",
         ]
     );
+}
+
+#[test]
+fn the_rules_and_steps_of_every_story_are_read() {
+    let rows = include_str!("../fixtures/stories.jsonl").lines();
+    let mut count = 0;
+    for row in rows {
+        let row: serde_json::Value = serde_json::from_str(row).unwrap();
+        let name = row["name"].as_str().unwrap();
+        loaded(row["rules"].as_str().unwrap());
+        let story = load_story(name, &row["steps"].to_string());
+        let story = story.unwrap_or_else(|problems| panic!("{name}\n{}", problems[0]));
+        assert_eq!(story.steps.len(), row["steps"].as_array().unwrap().len(), "{name}");
+        count += 1;
+    }
+    assert!(count >= 91);
+}
+
+#[test]
+fn the_deepest_query_through_the_deepest_lists_is_evaluated() {
+    let deep = |inner: &str| {
+        (0..30).fold(inner.to_owned(), |q, n| match n % 3 {
+            0 => format!("(x OR {q})"),
+            1 => format!("(b AND {q})"),
+            _ => format!("title:{q}"),
+        })
+    };
+    let lists: String =
+        (0..15).map(|i| format!("  l{i}: ['{}']\n", deep(&format!("$l{}", i + 1)))).collect();
+    let text = format!(
+        "version: 1\nwords:\n{lists}  l15: [a]\nrules: [{{id: r, any: ['{}']}}]\n",
+        deep("$l0")
+    );
+    assert_eq!(loaded(&text).matches(&article("a b", "")).len(), 1);
 }
