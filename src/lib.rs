@@ -6,13 +6,17 @@
 
 pub mod alerts;
 pub mod api;
+pub mod app;
 pub mod bus;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod delivery;
 pub mod egress;
 pub mod feed;
 pub mod model;
 pub mod rules;
+pub mod source;
 pub mod store;
 pub mod supervise;
 pub mod telemetry;
