@@ -13,6 +13,7 @@ pub mod egress;
 pub mod feed;
 pub mod model;
 pub mod rules;
+pub mod source;
 pub mod store;
 pub mod supervise;
 pub mod telemetry;
