@@ -3,6 +3,7 @@
 //! Every answer that is no success is `application/problem+json`. Accepted means durable.
 
 mod alerts;
+mod articles;
 
 mod guard;
 mod index;
@@ -30,6 +31,7 @@ use crate::rules::RuleSet;
 use crate::telemetry::Board;
 
 pub use guard::Access;
+pub use guard::TooOpen;
 pub use index::Index;
 
 /// Largest request with articles.
@@ -123,6 +125,10 @@ pub async fn run_probes(
 }
 
 fn router<B: Bus>(shared: App<B>) -> Router {
+    let articles = Router::new()
+        .route("/v1/articles", post(articles::push::<B>))
+        .route("/v1/articles/{id}", get(articles::show::<B>))
+        .layer(DefaultBodyLimit::max(MAX_PUSH_BYTES));
     let admin = Router::new()
         .route("/v1/subscriptions", post(subscriptions::create::<B>).get(subscriptions::list::<B>))
         .route(
@@ -139,6 +145,7 @@ fn router<B: Bus>(shared: App<B>) -> Router {
     let access = shared.settings.access.clone();
     let probes = probes::router(shared.settings.board.clone(), shared.settings.metrics.clone());
     Router::new()
+        .merge(articles)
         .merge(admin)
         .with_state(shared)
         .merge(probes)

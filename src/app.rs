@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api;
 use crate::bus::Bus;
+use crate::bus::Credentials;
 use crate::bus::Embedded;
 use crate::bus::EmbeddedSettings;
 use crate::bus::Limits;
@@ -117,9 +118,15 @@ pub async fn open(folder: PathBuf) -> anyhow::Result<Embedded> {
 /// Connects to NATS; a server that is away is waited for.
 pub async fn connect(nats: &crate::config::Nats, role: &str) -> anyhow::Result<Nats> {
     let settings = NatsSettings {
+        url: nats.url.clone(),
+        credentials: nats
+            .login
+            .clone()
+            .map(|(user, password)| Credentials::Password { user, password }),
+        ca: None,
+        role: role.to_owned(),
         replicas: nats.replicas,
-        login: nats.login.clone(),
-        ..NatsSettings::new(&nats.url, role)
+        limits: Limits::default(),
     };
     Nats::connect(settings).await.context("connecting to NATS")
 }
@@ -172,9 +179,7 @@ fn start_workers<B: Bus>(
     if which.includes(Which::Ingest) {
         let (settings, client) = (parts.ingest(), parts.client.clone());
         let (bus, stop) = (parts.bus.clone(), stop.clone());
-        workers.start("ingest", async move {
-            Ok(source::run(settings, bus, client, stop).await?)
-        });
+        workers.start("ingest", async move { Ok(source::run(settings, bus, client, stop).await?) });
     }
     if which.includes(Which::Rules) {
         let (settings, bus, stop) = (parts.rules(), parts.bus.clone(), stop.clone());
@@ -183,9 +188,10 @@ fn start_workers<B: Bus>(
     if which.includes(Which::Notifier) {
         let (settings, bus, stop) = (parts.notifier(), parts.bus.clone(), stop.clone());
         let client = parts.client.clone();
-        workers.start("notifier", async move {
-            Ok(notifier::run(bus, client, settings, stop).await?)
-        });
+        workers.start(
+            "notifier",
+            async move { Ok(notifier::run(bus, client, settings, stop).await?) },
+        );
     }
     Ok(())
 }
@@ -218,7 +224,7 @@ fn start_api<B: Bus>(
 
 impl<B: Bus> Parts<B> {
     fn rule_set(&self) -> Arc<ArcSwap<crate::rules::RuleSet>> {
-        Arc::new(ArcSwap::from_pointee(self.config.rules.clone()))
+        Arc::new(ArcSwap::new(self.config.rules.clone()))
     }
 
     fn leases(&self, worker: &'static str, shards: u16) -> lease::Settings {
@@ -250,6 +256,7 @@ impl<B: Bus> Parts<B> {
         source::Settings {
             feeds: self.config.sources.feeds.clone(),
             folders: self.config.sources.folders.clone(),
+            host_gap: self.config.sources.host_gap,
             clock: self.clock.clone(),
             board: self.board.clone(),
         }

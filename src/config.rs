@@ -9,6 +9,7 @@ mod sources;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::rules;
 use crate::rules::Level;
@@ -16,6 +17,7 @@ use crate::rules::Problem;
 use crate::rules::RuleSet;
 use crate::rules::TestFailure;
 
+pub use settings::Nats;
 pub use settings::Settings;
 pub use sources::Sources;
 
@@ -52,7 +54,7 @@ pub struct Config {
     /// Feeds and watched folders.
     pub sources: Sources,
     /// The rules, their tests passed.
-    pub rules: RuleSet,
+    pub rules: Arc<RuleSet>,
 }
 
 /// A file that cannot be read.
@@ -110,7 +112,7 @@ pub fn load(files: &Files, overrides: &Overrides) -> Result<Config, Vec<Problem>
     let rules = load_rules(&files.rules).map_err(|found| problems.extend(found)).ok();
     match (settings, rules) {
         (Some(settings), Some(rules)) if problems.is_empty() => {
-            Ok(Config { settings, sources, rules })
+            Ok(Config { settings, sources, rules: Arc::new(rules) })
         }
         _ => Err(problems),
     }

@@ -6,8 +6,11 @@
 
 pub mod alerts;
 pub mod api;
+pub mod app;
 pub mod bus;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod delivery;
 pub mod egress;
 pub mod feed;

@@ -20,7 +20,7 @@ mod spec_read;
 mod value;
 mod word;
 mod words;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::collections::HashMap;
 
@@ -29,6 +29,9 @@ use crate::model::article::MAX_BODY_CHARS;
 use crate::model::article::MAX_TITLE_CHARS;
 use crate::text::sentence::lead_end;
 use crate::text::tokens::tokenize_within;
+
+pub(crate) use read::Reader;
+pub(crate) use source::Source;
 
 pub use examples::TestFailure;
 pub use load::load;

@@ -10,6 +10,7 @@ mod decide;
 mod publish;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub feeds: Vec<Feed>,
     /// Folders to watch.
     pub folders: Vec<Folder>,
+    /// Shortest time between two requests to one host.
+    pub host_gap: Duration,
     /// The wall clock.
     pub clock: Clock,
     /// Where trouble is shown.
@@ -147,7 +150,7 @@ pub async fn run<B: Bus>(
     client: Client,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let Settings { feeds, folders, clock, board } = settings;
+    let Settings { feeds, folders, host_gap, clock, board } = settings;
     let stop = stop.child_token();
     let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
     for folder in folders {
@@ -157,7 +160,7 @@ pub async fn run<B: Bus>(
     }
     let poller = poll::Poller { bus, client, clock, board };
     let polling = stop.clone();
-    tasks.spawn(async move { poller.run(poll::Settings::new(feeds), polling).await });
+    tasks.spawn(async move { poller.run(poll::Settings { feeds, host_gap }, polling).await });
     let mut result = Ok(());
     while let Some(ended) = tasks.join_next().await {
         let ended = ended.unwrap_or(Err(Error::Panicked));

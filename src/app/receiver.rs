@@ -69,7 +69,11 @@ impl Receiver {
     }
 
     /// Serves until `stop`.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> std::io::Result<()> {
         let router = Router::new().fallback(any(take)).with_state(self);
         axum::serve(listener, router)
             .with_graceful_shutdown(async move { stop.cancelled().await })

@@ -65,6 +65,9 @@ pub(super) struct Demo {
     /// End after the last expected delivery; fail if one is missing
     #[arg(long)]
     pub(super) once: bool,
+    /// Only serve the sample feeds, at this address
+    #[arg(long, value_name = "ADDR", conflicts_with = "once")]
+    pub(super) serve_feeds: Option<SocketAddr>,
 }
 
 /// Settings as flags; each is also a variable and a line of wirebell.yaml.

@@ -87,7 +87,12 @@ impl Client {
 
     fn away(&self, why: &str) -> Failure {
         let base = &self.base;
-        Failure::new(75, format!("error: no answer from {base}: {why}\nis Wirebell running there? say where with --api URL or WIREBELL_API"))
+        Failure::new(
+            75,
+            format!(
+                "error: no answer from {base}: {why}\nis Wirebell running there? say where with --api URL or WIREBELL_API"
+            ),
+        )
     }
 
     /// Asks for JSON; a problem becomes a failure that tells what it says.

@@ -24,9 +24,8 @@ use crate::model::Version;
 
 /// Reads a file, or standard input for `-`.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |e: std::io::Error| {
-        Failure::new(1, format!("error: cannot read {}: {e}", path.display()))
-    };
+    let failed =
+        |e: std::io::Error| Failure::new(1, format!("error: cannot read {}: {e}", path.display()));
     if path.as_os_str() == "-" {
         let mut bytes = Vec::new();
         std::io::stdin().lock().read_to_end(&mut bytes).map_err(failed)?;
@@ -81,11 +80,8 @@ pub(super) fn matches(args: &args::Match, with: &Invocation) -> Result<(), Failu
             }
         };
         let article = article(&draft);
-        let matched = Matched {
-            matches: rules.matches(&article),
-            id: article.id,
-            title: article.title,
-        };
+        let matched =
+            Matched { matches: rules.matches(&article), id: article.id, title: article.title };
         with.output.print(&matched, || matched_text(&matched));
     }
     if refused { Err(Failure::silent(1)) } else { Ok(()) }
@@ -136,7 +132,7 @@ fn article(draft: &Draft) -> Article {
     let source = draft.source.clone().unwrap_or_else(SourceId::push);
     Article {
         v: Version,
-        id: ArticleId::of(&source, &crate::source::identity(draft)),
+        id: ArticleId::of(&source, &draft.identity()),
         revision: 1,
         source,
         source_name: None,

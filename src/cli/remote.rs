@@ -67,8 +67,7 @@ async fn became(client: &Client, accepted: &Value, no_wait: bool) -> Result<Valu
 }
 
 fn told(file: &Path, became: &Value) -> String {
-    let mut line =
-        format!("{}: {} {}", file.display(), text(became, "status"), text(became, "id"));
+    let mut line = format!("{}: {} {}", file.display(), text(became, "status"), text(became, "id"));
     if became["explained"] == json!(false) {
         line.push_str(", not yet read by the rules");
     }
@@ -108,11 +107,8 @@ pub(super) async fn subscribe(args: args::Subscribe, with: &Invocation) -> Resul
     if args.expired {
         body["expired"] = json!(true);
     }
-    let optional = [
-        ("min_severity", args.min_severity),
-        ("ttl", args.ttl),
-        ("description", args.description),
-    ];
+    let optional =
+        [("min_severity", args.min_severity), ("ttl", args.ttl), ("description", args.description)];
     for (name, value) in optional {
         if let Some(value) = value {
             body[name] = json!(value);
@@ -236,10 +232,7 @@ fn alert_text(one: &Value) -> String {
     out
 }
 
-pub(super) async fn healthcheck(
-    args: args::Healthcheck,
-    with: &Invocation,
-) -> Result<(), Failure> {
+pub(super) async fn healthcheck(args: args::Healthcheck, with: &Invocation) -> Result<(), Failure> {
     let client = Client::new(args.api.as_deref(), with)?;
     let answer = client.ask(Method::GET, "/readyz?verbose", None).await?;
     line(String::from_utf8_lossy(&answer.body).trim_end());

@@ -10,6 +10,7 @@ use crate::config::DEFAULTS;
 use crate::config::Overrides;
 use crate::egress::Policy;
 use crate::model::duration;
+use crate::rules;
 use crate::rules::Level;
 use crate::rules::Problem;
 use crate::rules::yaml;
@@ -138,7 +139,7 @@ fn flatten(
     values: &mut BTreeMap<&'static str, Value>,
     problems: &mut Vec<Problem>,
 ) {
-    let source = yaml::Source::new(name, text);
+    let source = rules::Source::new(name, text);
     let tree = match yaml::parse(text) {
         Ok(tree) => tree,
         Err(e) => {
@@ -146,7 +147,7 @@ fn flatten(
             return;
         }
     };
-    let mut reader = yaml::Reader::new(&source, problems);
+    let mut reader = rules::Reader::new(&source, problems);
     let top: Vec<&str> = {
         let mut names: Vec<&str> = KEYS.iter().filter_map(|k| k.split('.').next()).collect();
         names.dedup();
@@ -169,7 +170,7 @@ fn flatten(
 }
 
 fn take(
-    reader: &mut yaml::Reader<'_, '_>,
+    reader: &mut rules::Reader<'_, '_>,
     path: &str,
     node: &yaml::Yaml,
     values: &mut BTreeMap<&'static str, Value>,
@@ -198,7 +199,11 @@ impl Layered<'_> {
             "json" => true,
             "text" => false,
             other => {
-                self.wrong("log_format", format!("{other:?} is no log format"), "write text or json");
+                self.wrong(
+                    "log_format",
+                    format!("{other:?} is no log format"),
+                    "write text or json",
+                );
                 false
             }
         };

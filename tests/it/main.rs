@@ -4,8 +4,6 @@ mod bus;
 mod egress;
 mod query_properties;
 mod query_vectors;
-mod query_vectors;
-mod rule_files;
 mod rule_files;
 mod shipped_rules;
 mod support;

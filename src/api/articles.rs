@@ -1,0 +1,197 @@
+//! Articles in, and what became of them.
+
+use axum::extract::Path;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::api::App;
+use crate::api::problem::Problem;
+use crate::api::problem::Query;
+use crate::api::problem::body;
+use crate::api::problem::content_type;
+use crate::bus::Bucket;
+use crate::bus::Bus;
+use crate::bus::From;
+use crate::bus::Item;
+use crate::bus::Selection;
+use crate::bus::Stored;
+use crate::bus::Stream;
+use crate::bus::Until;
+use crate::feed;
+use crate::feed::Form;
+use crate::model::Article;
+use crate::model::ArticleId;
+use crate::model::Time;
+use crate::model::Verdict;
+use crate::model::id::SHARDS;
+use crate::source;
+use crate::source::Origin;
+
+/// Most articles of one request.
+const MAX_ARTICLES: usize = 10_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PushQuery {
+    #[serde(default)]
+    as_new: bool,
+}
+
+/// `POST /v1/articles`: what is accepted is durable.
+pub(super) async fn push<B: Bus>(
+    State(app): State<App<B>>,
+    Query(query): Query<PushQuery>,
+    request: Request,
+) -> Result<(StatusCode, axum::Json<Value>), Problem> {
+    let form = form(&request)?;
+    let charset = charset(&request);
+    let bytes = body(request, &app).await?;
+    let read = move || feed::read_articles(&bytes, form, charset.as_deref());
+    let read = tokio::task::spawn_blocking(read).await.map_err(|_| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading the articles failed")
+    })?;
+    if read.len() > MAX_ARTICLES {
+        let detail = format!("at most {MAX_ARTICLES} articles a request: send them in parts");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+    }
+    let (mut drafts, mut places, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, one) in read.into_iter().enumerate() {
+        match one {
+            Ok(draft) => {
+                drafts.push(draft);
+                places.push(index);
+            }
+            Err(refused) => {
+                let errors: Vec<Value> = refused
+                    .errors
+                    .iter()
+                    .map(|e| json!({"pointer": e.pointer, "message": e.message}))
+                    .collect();
+                rejected.push(json!({"index": index, "line": refused.line, "errors": errors}));
+            }
+        }
+    }
+    let now = Time::from_millis(app.settings.clock.now_ms());
+    let origin = Origin::push(query.as_new);
+    let answers = source::publish_all(&app.bus, &origin, drafts, now).await?;
+    let mut accepted = Vec::new();
+    for (index, answer) in places.into_iter().zip(answers) {
+        match answer {
+            Ok(taken) => accepted.push(json!({
+                "id": taken.id, "revision": taken.revision, "status": taken.status.as_str(),
+            })),
+            Err(reason) => rejected.push(json!({
+                "index": index, "errors": [{"pointer": "", "message": reason.to_string()}],
+            })),
+        }
+    }
+    let nothing = accepted.is_empty() && !rejected.is_empty();
+    let status = if nothing { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::ACCEPTED };
+    Ok((status, axum::Json(json!({"accepted": accepted, "rejected": rejected}))))
+}
+
+fn form(request: &Request) -> Result<Form, Problem> {
+    let kind = content_type(request.headers()).unwrap_or_default();
+    match kind.as_str() {
+        "text/plain" => Ok(Form::Text),
+        "application/json"
+        | "application/x-ndjson"
+        | "application/jsonl"
+        | "application/ndjson" => Ok(Form::Json),
+        other => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!(
+                "{other:?} is not taken: send application/json, application/x-ndjson or text/plain"
+            ),
+        )),
+    }
+}
+
+fn charset(request: &Request) -> Option<String> {
+    let value = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let (_, charset) = value.split_once("charset=")?;
+    Some(charset.trim_matches(['"', ' ']).to_owned())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShowQuery {
+    #[serde(default)]
+    explain: bool,
+}
+
+/// `GET /v1/articles/{id}`
+pub(super) async fn show<B: Bus>(
+    State(app): State<App<B>>,
+    Path(id): Path<String>,
+    Query(query): Query<ShowQuery>,
+) -> Result<axum::Json<Value>, Problem> {
+    let unknown = || Problem::not_found("article", &id);
+    let id = ArticleId::new(id.clone()).map_err(|_| unknown())?;
+    let stored = read(&app, Stream::Articles, format!("wb.article.*.{id}")).await?;
+    let revisions: Vec<(u64, Article)> = stored
+        .iter()
+        .filter_map(|s| Some((s.seq, serde_json::from_slice(&s.payload).ok()?)))
+        .collect();
+    let Some((seq, article)) = revisions.last() else { return Err(unknown()) };
+    let mut shown = json!(article);
+    if let Some(shown) = shown.as_object_mut() {
+        let all: Vec<&Article> = revisions.iter().map(|(_, article)| article).collect();
+        shown.insert("revisions".to_owned(), json!(all));
+        if query.explain {
+            let (matches, decisions) = explain(&app, &id, article.revision).await?;
+            let read_by_all = rules_have_read(&app, *seq).await?;
+            shown.insert("explained".to_owned(), json!(read_by_all || !matches.is_empty()));
+            shown.insert("matches".to_owned(), json!(matches));
+            shown.insert("decisions".to_owned(), json!(decisions));
+        }
+    }
+    Ok(axum::Json(shown))
+}
+
+async fn explain<B: Bus>(
+    app: &App<B>,
+    id: &ArticleId,
+    revision: u32,
+) -> Result<(Vec<Value>, Vec<Value>), Problem> {
+    let (mut matches, mut decisions) = (Vec::new(), Vec::new());
+    for stored in read(app, Stream::Verdicts, format!("wb.verdict.{id}.{revision}.*")).await? {
+        let Ok(verdict) = serde_json::from_slice::<Verdict>(&stored.payload) else { continue };
+        matches.extend(verdict.matches.iter().map(|m| json!(m)));
+        decisions.extend(verdict.decisions.iter().map(|d| json!(d)));
+    }
+    Ok((matches, decisions))
+}
+
+/// Whether every rules shard has gone past a position, by the cursors in the leases.
+async fn rules_have_read<B: Bus>(app: &App<B>, seq: u64) -> Result<bool, Problem> {
+    let leases = app.bus.list(Bucket::Leases, "rules").await?;
+    let cursor = |value: &[u8]| {
+        let lease: Value = serde_json::from_slice(value).ok()?;
+        lease["cursor"].as_u64()
+    };
+    let cursors: Vec<u64> =
+        leases.entries.iter().filter_map(|e| cursor(e.value.as_ref()?)).collect();
+    Ok(cursors.len() >= usize::from(SHARDS) && cursors.iter().all(|c| *c >= seq))
+}
+
+async fn read<B: Bus>(
+    app: &App<B>,
+    stream: Stream,
+    filter: String,
+) -> Result<Vec<Stored>, Problem> {
+    let selection = Selection { from: From::Start, until: Until::End, filter };
+    let mut reader = app.bus.read(stream, selection).await?;
+    let mut all = Vec::new();
+    while let Some(item) = reader.next().await {
+        if let Item::Record(stored) = item? {
+            all.push(stored);
+        }
+    }
+    Ok(all)
+}

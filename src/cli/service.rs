@@ -1,0 +1,249 @@
+//! Commands that run something: demo, run, worker, listen, doctor, bench.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app;
+use crate::app::receiver::Received;
+use crate::app::receiver::Receiver;
+use crate::cli::Invocation;
+use crate::cli::args;
+use crate::cli::exit::Failure;
+use crate::cli::output::Output;
+use crate::cli::output::line;
+use crate::cli::output::say;
+use crate::config;
+use crate::config::Config;
+use crate::config::Overrides;
+use crate::delivery::Key;
+use crate::model::subscription::Secret;
+use crate::supervise::stop_on_signal;
+use crate::telemetry::logs;
+use crate::telemetry::logs::LogFormat;
+
+/// How long `listen` waits for the file with its secret.
+const SECRET_WAIT: Duration = Duration::from_secs(120);
+
+/// Where a worker finds NATS if nobody says.
+const NATS: &str = "nats://127.0.0.1:4222";
+
+fn load(service: &args::Service, with: &Invocation) -> Result<Config, Failure> {
+    let named = service.config.is_some();
+    let dir = service.config.clone().unwrap_or_else(|| PathBuf::from("config"));
+    let files = config::read_dir(&dir, named)
+        .map_err(|e| Failure::new(78, format!("error: {:#}", anyhow::Error::from(e))))?;
+    let mut overrides = Overrides { env: with.env.clone(), ..Overrides::default() };
+    let flags = [
+        ("data", service.data.clone()),
+        ("listen", service.listen.clone()),
+        ("nats.url", service.nats.clone()),
+        ("open", service.open.then(|| "true".to_owned())),
+        ("public_url", service.public_url.clone()),
+        ("egress.allow", service.egress_allow.clone()),
+        ("log", service.log.clone()),
+        ("log_format", service.log_format.clone()),
+    ];
+    for (key, value) in flags {
+        if let Some(value) = value {
+            overrides.flags.insert(key.to_owned(), value);
+        }
+    }
+    config::load(&files, &overrides).map_err(|problems| Failure::problems(&problems))
+}
+
+fn start_logs(config: &Config, with: &Invocation) -> Result<(), Failure> {
+    let format = if config.settings.log_json { LogFormat::Json } else { LogFormat::Text };
+    let ansi =
+        !with.env.contains_key("NO_COLOR") && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    logs::init(&config.settings.log, format, ansi)
+        .map_err(|e| Failure::new(78, format!("error: {e}")))
+}
+
+/// Runs work that listens to a stop token, which a signal sets.
+async fn until_signal<F>(stop: CancellationToken, work: F) -> Result<(), Failure>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    tokio::select! {
+        biased;
+        done = work => done.map_err(classify),
+        failed = stop_on_signal(stop) => {
+            let why = failed.err().map(|e| e.to_string()).unwrap_or_default();
+            Err(Failure::new(1, format!("error: signals cannot be watched: {why}")))
+        }
+    }
+}
+
+/// A port that is taken and an address that is too open are settings to be mended.
+fn classify(error: anyhow::Error) -> Failure {
+    if error.downcast_ref::<crate::api::TooOpen>().is_some() {
+        return Failure::new(78, format!("error: {error:#}"));
+    }
+    Failure::from(error)
+}
+
+pub(super) async fn run(args: args::Run, with: &Invocation) -> Result<(), Failure> {
+    let config = load(&args.service, with)?;
+    start_logs(&config, with)?;
+    let stop = CancellationToken::new();
+    until_signal(stop.clone(), app::run(config, app::Which::All, None, stop)).await
+}
+
+pub(super) async fn worker(args: args::Worker, with: &Invocation) -> Result<(), Failure> {
+    let mut service = args.service;
+    let elsewhere = service.nats.is_some() || with.env.contains_key("WIREBELL_NATS_URL");
+    if !elsewhere && load(&service, with)?.settings.nats.is_none() {
+        service.nats = Some(NATS.to_owned());
+    }
+    let config = load(&service, with)?;
+    start_logs(&config, with)?;
+    let which = match args.which {
+        args::Which::Ingest => app::Which::Ingest,
+        args::Which::Rules => app::Which::Rules,
+        args::Which::Notifier => app::Which::Notifier,
+        args::Which::Api => app::Which::Api,
+    };
+    let listens = service.listen.is_some() || with.env.contains_key("WIREBELL_LISTEN");
+    let probes = if which != app::Which::Api && listens {
+        let bound = crate::api::bind(config.settings.listen).await;
+        Some(bound.map_err(|e| Failure::from(anyhow::Error::from(e)))?)
+    } else {
+        None
+    };
+    let stop = CancellationToken::new();
+    until_signal(stop.clone(), app::run(config, which, probes, stop)).await
+}
+
+pub(super) async fn demo(args: args::Demo) -> Result<(), Failure> {
+    logs::init("warn", LogFormat::Text, false).map_err(|e| Failure::new(78, e))?;
+    let stop = CancellationToken::new();
+    if let Some(addr) = args.serve_feeds {
+        let work = app::demo::serve_feeds(addr, stop.clone());
+        return until_signal(stop, work).await;
+    }
+    let talk = |text: &str| line(text);
+    until_signal(stop.clone(), app::demo::run(args.once, stop, talk)).await
+}
+
+pub(super) async fn listen(args: args::Listen, with: &Invocation) -> Result<(), Failure> {
+    let secret = match &args.secret_file {
+        Some(path) => wait_for_secret(path).await?,
+        None => {
+            let secret = args.secret.or_else(|| with.env.get("WIREBELL_SECRET").cloned());
+            secret.ok_or_else(|| {
+                Failure::usage(
+                    "error: say the secret with --secret, --secret-file or WIREBELL_SECRET",
+                )
+            })?
+        }
+    };
+    let key = Key::parse(&Secret::new(secret.trim().to_owned()))
+        .map_err(|e| Failure::usage(format!("error: --secret: {e}")))?;
+    let addr = args.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], args.port)));
+    let listener = TcpListener::bind(addr)
+        .await
+        .map_err(|e| Failure::new(1, format!("error: cannot listen on {addr}: {e}")))?;
+    say(&format!("listening on http://{addr}"));
+    let (receiver, mut requests) = Receiver::new(Some(key));
+    let stop = CancellationToken::new();
+    let output = with.output;
+    let work = async {
+        let serve = receiver.serve(listener, stop.clone());
+        tokio::pin!(serve);
+        loop {
+            tokio::select! {
+                biased;
+                served = &mut serve => return served.map_err(anyhow::Error::from),
+                Some(received) = requests.recv() => show(output, &received),
+            }
+        }
+    };
+    until_signal(stop.clone(), work).await
+}
+
+/// The secret may be written after the receiver started: a subscription needs a receiver first.
+async fn wait_for_secret(path: &Path) -> Result<String, Failure> {
+    let waited = tokio::time::timeout(SECRET_WAIT, async {
+        loop {
+            match std::fs::read_to_string(path) {
+                Ok(text) if !text.trim().is_empty() => return text,
+                _ => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+    });
+    waited
+        .await
+        .map_err(|_| Failure::new(1, format!("error: no secret appeared in {}", path.display())))
+}
+
+fn show(output: Output, received: &Received) {
+    let problem = received.verdict.as_ref().err().map(ToString::to_string);
+    let shown = json!({
+        "id": received.id,
+        "verified": received.verdict.is_ok(),
+        "problem": problem,
+        "repeat": received.repeat,
+        "expected_sequence": received.expected,
+        "body": received.body,
+    });
+    output.print(&shown, || received_text(received));
+}
+
+/// A request in one line, with the word `verified`, or why not.
+pub(super) fn received_text(received: &Received) -> String {
+    if let Err(mismatch) = &received.verdict {
+        return format!("NOT VERIFIED {}: {mismatch}", received.id);
+    }
+    let data = &received.body["data"];
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let mut line = format!(
+        "verified {} #{} {} {}",
+        text(&received.body["type"]),
+        data["event"]["sequence"],
+        text(&data["alert"]["topic"]),
+        text(&data["alert"]["title"])
+    );
+    if received.repeat {
+        line.push_str(" (repeat, dropped)");
+    }
+    if let Some(expected) = received.expected {
+        line.push_str(&format!(" (expected #{expected})"));
+    }
+    line
+}
+
+pub(super) async fn doctor(args: args::Service, with: &Invocation) -> Result<(), Failure> {
+    let config = load(&args, with)?;
+    let findings = app::doctor::examine(&config).await;
+    let mut failed = false;
+    for finding in &findings {
+        failed |= finding.level == app::doctor::Level::Bad;
+        with.output.print(finding, || finding.to_string());
+    }
+    if failed { Err(Failure::silent(1)) } else { Ok(()) }
+}
+
+pub(super) async fn bench(args: args::Bench, with: &Invocation) -> Result<(), Failure> {
+    let (name, args) = match args.what {
+        args::BenchWhat::Bus(args) => ("bus", args),
+        args::BenchWhat::Pipeline(args) => ("pipeline", args),
+    };
+    let settings = app::bench::Settings {
+        nats: args.nats,
+        data: args.data,
+        publishers: args.publishers.clamp(1, 1024),
+        count: args.count,
+    };
+    let figures = match name {
+        "bus" => app::bench::bus(settings).await?,
+        _ => app::bench::pipeline(settings).await?,
+    };
+    with.output.print(&figures, || serde_json::to_string_pretty(&figures).unwrap_or_default());
+    Ok(())
+}

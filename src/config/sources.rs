@@ -1,0 +1,134 @@
+//! `sources.yaml`: feeds to poll and folders to watch.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::Lang;
+use crate::model::SourceId;
+use crate::rules;
+use crate::rules::Problem;
+use crate::rules::yaml;
+use crate::source::Feed;
+use crate::source::Folder;
+
+/// Least time between two polls of a feed.
+const LEAST_INTERVAL: Duration = Duration::from_secs(60);
+/// Time between two polls of a feed, if nothing else is said.
+const USUAL_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// Time between two looks into a folder.
+const SCAN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Where articles come from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Polled feeds.
+    pub feeds: Vec<Feed>,
+    /// Watched folders.
+    pub folders: Vec<Folder>,
+    /// Least time between two requests to one host.
+    pub host_gap: Duration,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self { feeds: Vec::new(), folders: Vec::new(), host_gap: Duration::from_secs(1) }
+    }
+}
+
+pub(super) fn load(file: Option<&(String, String)>, problems: &mut Vec<Problem>) -> Sources {
+    let mut sources = Sources::default();
+    let Some((name, text)) = file else { return sources };
+    let source = rules::Source::new(name, text);
+    let tree = match yaml::parse(text) {
+        Ok(tree) => tree,
+        Err(e) => {
+            problems.push(source.error((e.at, e.at + 1), "yaml", e.message, e.remedy));
+            return sources;
+        }
+    };
+    let mut reader = rules::Reader::new(&source, problems);
+    let top = reader.fields(&tree, "sources.yaml", &["version", "sources"]);
+    let Some(list) = top.get("sources").filter(|node| !node.is_null()) else { return sources };
+    let mut ids = Vec::new();
+    for node in reader.list(list, "sources") {
+        one(&mut reader, node, &mut sources, &mut ids);
+    }
+    sources
+}
+
+fn one(
+    reader: &mut rules::Reader<'_, '_>,
+    node: &yaml::Yaml,
+    sources: &mut Sources,
+    ids: &mut Vec<SourceId>,
+) {
+    let known = ["id", "feed", "folder", "name", "owner", "official", "lang", "interval"];
+    let fields = reader.fields(node, "a source", &known);
+    let Some(id) = fields.get("id") else {
+        reader.error(node, "missing", "a source has no id", "add id: and a short name");
+        return;
+    };
+    let Some(id_value) = reader.parsed(id, "id", SourceId::new) else { return };
+    if ids.contains(&id_value) || ["push", "operator"].contains(&id_value.as_str()) {
+        reader.error(id, "duplicate", format!("the id {id_value} is taken"), "choose another one");
+        return;
+    }
+    ids.push(id_value.clone());
+    let mut text = |key: &str| fields.get(key).and_then(|n| reader.text(n, key)).map(str::to_owned);
+    let (feed, folder, name, owner) = (text("feed"), text("folder"), text("name"), text("owner"));
+    let official = fields.get("official").and_then(|n| reader.flag(n, "official")).unwrap_or(false);
+    let lang = fields.get("lang").and_then(|n| reader.parsed(n, "lang", Lang::new));
+    let interval = fields.get("interval").and_then(|n| reader.duration(n, "interval"));
+    if let (Some(given), Some(node)) = (interval, fields.get("interval"))
+        && given < LEAST_INTERVAL
+    {
+        let message = "a feed polled so often would be a burden on its publisher";
+        reader.error(node, "bad-value", message, "write 60s or more");
+    }
+    match (feed, folder) {
+        (Some(url), None) => {
+            let interval = interval.unwrap_or(USUAL_INTERVAL);
+            sources.feeds.push(Feed { id: id_value, url, name, owner, official, lang, interval });
+        }
+        (None, Some(path)) => {
+            let path = PathBuf::from(path);
+            let interval = SCAN_INTERVAL;
+            let folder = Folder { path, id: id_value, name, owner, official, lang, interval };
+            sources.folders.push(folder);
+        }
+        _ => {
+            let message = format!("the source {id_value} needs either feed or folder");
+            reader.error(node, "missing", message, "add feed: URL, or folder: PATH");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(text: &str) -> (Sources, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let file = ("sources.yaml".to_owned(), text.to_owned());
+        let sources = load(Some(&file), &mut problems);
+        (sources, problems)
+    }
+
+    #[test]
+    fn feeds_and_folders_are_read() {
+        let text = "sources:\n  - id: skylark\n    feed: https://skylark.example/rss\n    interval: 5m\n    official: true\n  - id: desk\n    folder: ./in\n    lang: uk\n";
+        let (sources, problems) = sources(text);
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(sources.feeds[0].interval, Duration::from_secs(300));
+        assert!(sources.feeds[0].official);
+        assert_eq!(sources.folders[0].path, PathBuf::from("./in"));
+    }
+
+    #[test]
+    fn every_mistake_names_its_place() {
+        let text = "sources:\n  - id: push\n    feed: x\n  - feed: y\n  - id: b\n  - id: c\n    feed: z\n    interval: 5s\n    ofical: true\n";
+        let (_, problems) = sources(text);
+        let lines: Vec<u32> = problems.iter().map(|p| p.line).collect();
+        assert_eq!(lines, [2, 4, 5, 9, 8], "{problems:?}");
+    }
+}
