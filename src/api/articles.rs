@@ -1,5 +1,7 @@
 //! Articles in, and what became of them.
 
+use std::collections::BTreeSet;
+
 use axum::extract::Path;
 use axum::extract::Request;
 use axum::extract::State;
@@ -29,6 +31,7 @@ use crate::model::ArticleId;
 use crate::model::Time;
 use crate::model::Verdict;
 use crate::model::id::SHARDS;
+use crate::model::id::shard_of;
 use crate::source;
 use crate::source::Origin;
 
@@ -144,9 +147,10 @@ pub(super) async fn show<B: Bus>(
         let all: Vec<&Article> = revisions.iter().map(|(_, article)| article).collect();
         shown.insert("revisions".to_owned(), json!(all));
         if query.explain {
-            let (matches, decisions) = explain(&app, &id, article.revision).await?;
-            let read_by_all = rules_have_read(&app, *seq).await?;
-            shown.insert("explained".to_owned(), json!(read_by_all || !matches.is_empty()));
+            let (matches, decisions, shards) = explain(&app, &id, article.revision).await?;
+            let explained =
+                moved(&app, article).is_subset(&shards) || rules_have_read(&app, *seq).await?;
+            shown.insert("explained".to_owned(), json!(explained));
             shown.insert("matches".to_owned(), json!(matches));
             shown.insert("decisions".to_owned(), json!(decisions));
         }
@@ -158,14 +162,22 @@ async fn explain<B: Bus>(
     app: &App<B>,
     id: &ArticleId,
     revision: u32,
-) -> Result<(Vec<Value>, Vec<Value>), Problem> {
-    let (mut matches, mut decisions) = (Vec::new(), Vec::new());
+) -> Result<(Vec<Value>, Vec<Value>, BTreeSet<u16>), Problem> {
+    let (mut matches, mut decisions, mut shards) = (Vec::new(), Vec::new(), BTreeSet::new());
     for stored in read(app, Stream::Verdicts, format!("wb.verdict.{id}.{revision}.*")).await? {
         let Ok(verdict) = serde_json::from_slice::<Verdict>(&stored.payload) else { continue };
         matches.extend(verdict.matches.iter().map(|m| json!(m)));
         decisions.extend(verdict.decisions.iter().map(|d| json!(d)));
+        shards.extend(stored.subject.rsplit('.').next().and_then(|n| n.parse::<u16>().ok()));
     }
-    Ok((matches, decisions))
+    Ok((matches, decisions, shards))
+}
+
+/// The shards whose alerts an article moves: each writes a verdict of its own.
+fn moved<B: Bus>(app: &App<B>, article: &Article) -> BTreeSet<u16> {
+    let matches = app.settings.rules.load().matches(article);
+    let targets = matches.iter().flat_map(|m| &m.targets);
+    targets.map(|target| shard_of(target.rule.as_str())).collect()
 }
 
 /// Whether every rules shard has gone past a position, by the cursors in the leases.

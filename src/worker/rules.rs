@@ -285,6 +285,7 @@ impl<B: Bus> Worker<B> {
             for one in read {
                 shard.step(*number, one, rules, &mut group);
             }
+            shard.collect(*number, &mut group);
         }
         self.write(group).await
     }

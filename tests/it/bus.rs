@@ -2,9 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may panic and speak")]
 
 mod buckets;
-mod embedded;
+pub(crate) mod embedded;
 mod groups;
-mod nats;
+pub(crate) mod nats;
 mod restarts;
 mod streams;
 mod traps;

@@ -7,4 +7,5 @@ mod query_properties;
 mod query_vectors;
 mod rule_files;
 mod shipped_rules;
+mod steps;
 mod support;

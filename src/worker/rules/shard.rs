@@ -117,7 +117,7 @@ impl Shard {
         let context = Context { rules: rules.rules(), ruleset: rules.digest() };
         let input = Input { article, matches: &matches, position: read.stored.seq };
         let step = self.book.apply(&context, &input);
-        self.gather(number, step.events, group);
+        self.note(step.events, group);
         if matches.is_empty() && step.decisions.is_empty() {
             return;
         }
@@ -136,16 +136,22 @@ impl Shard {
     pub(super) fn advance(&mut self, number: u16, now: Time, rules: &RuleSet, group: &mut Group) {
         let context = Context { rules: rules.rules(), ruleset: rules.digest() };
         let events = self.book.advance(&context, now);
-        self.gather(number, events, group);
+        self.note(events, group);
+        self.collect(number, group);
     }
 
-    fn gather(&mut self, number: u16, events: Vec<Event>, group: &mut Group) {
+    fn note(&mut self, events: Vec<Event>, group: &mut Group) {
+        group.events.extend(events);
+        self.next_due = self.book.next_due();
+    }
+
+    /// Hands over what changed, once for a group: a state's outbox holds every event since its
+    /// record was last written, and the book starts a new one after this.
+    pub(super) fn collect(&mut self, number: u16, group: &mut Group) {
         let changed = self.book.take_changed();
         group.changed.extend(changed.into_iter().map(|key| (number, key)));
         let forgotten = self.book.take_forgotten();
         group.forgotten.extend(forgotten.into_iter().map(|key| (number, key)));
-        group.events.extend(events);
-        self.next_due = self.book.next_due();
     }
 }
 

@@ -18,7 +18,7 @@ use super::read_all;
 use super::record;
 use super::selection;
 
-struct Folder {
+pub(crate) struct Folder {
     folder: tempfile::TempDir,
     limits: Limits,
     bus: Embedded,

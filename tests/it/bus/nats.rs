@@ -25,7 +25,7 @@ use super::record;
 use super::selection;
 use crate::support::nats::Server;
 
-pub(super) struct Remote {
+pub(crate) struct Remote {
     pub(super) server: Server,
     pub(super) bus: Nats,
 }
