@@ -228,7 +228,9 @@ impl<B: Bus> Parts<B> {
     }
 
     fn leases(&self, worker: &'static str, shards: u16) -> lease::Settings {
-        lease::Settings::new(worker, shards, self.owner.clone(), self.sole)
+        let length = self.config.settings.lease;
+        let settings = lease::Settings::new(worker, shards, self.owner.clone(), length);
+        lease::Settings { sole: self.sole, ..settings }
     }
 
     fn rules(&self) -> rules::Settings {

@@ -16,7 +16,7 @@ use crate::rules::Problem;
 use crate::rules::yaml;
 
 /// Every setting, by its path.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "listen",
     "open",
     "hosts",
@@ -25,6 +25,7 @@ const KEYS: [&str; 16] = [
     "log",
     "log_format",
     "grace",
+    "lease",
     "nats.url",
     "nats.replicas",
     "nats.user",
@@ -54,6 +55,8 @@ pub struct Settings {
     pub log_json: bool,
     /// Grace period after a stop signal.
     pub grace: Duration,
+    /// How long a lease lasts after its last renewal.
+    pub lease: Duration,
     /// The NATS server; none for the embedded store.
     pub nats: Option<Nats>,
     /// Which addresses may be called.
@@ -191,6 +194,7 @@ impl Layered<'_> {
         let open = self.parse("open", "true or false");
         let public_url = self.text("public_url");
         let grace = self.duration("grace", 1, 300);
+        let lease = self.duration("lease", 1, 60);
         let timeout = self.duration("delivery.timeout", 1, 30);
         let max_in_flight = self.number("delivery.max_in_flight", 1, 4096);
         let policy = self.policy();
@@ -220,6 +224,7 @@ impl Layered<'_> {
             log: self.text("log"),
             log_json,
             grace: grace?,
+            lease: lease?,
             nats,
             policy: policy?,
             timeout: timeout?,

@@ -48,10 +48,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The usual times: 5 s, renewed every 1.5 s.
-    pub fn new(worker: &'static str, shards: u16, owner: String, sole: bool) -> Self {
-        let (length, renew) = (Duration::from_secs(5), Duration::from_millis(1500));
-        Self { worker, shards, owner, length, renew, sole }
+    /// A lease of this length, renewed often enough that two renewals may fail.
+    pub fn new(worker: &'static str, shards: u16, owner: String, length: Duration) -> Self {
+        let renew = length.mul_f64(0.3);
+        Self { worker, shards, owner, length, renew, sole: false }
     }
 
     /// For how long after a renewal was sent work may still begin.

@@ -166,6 +166,7 @@ impl<B: Bus> Worker<B> {
             let taken = shard::load(&self.bus, &self.keeper, &grants).await?;
             self.shards.extend(taken);
             write::republish(&self.bus, &self.shards, &grants).await?;
+            tracing::info!(taken = grants.len(), held = self.shards.len(), "Rules shards taken");
             self.reader = None;
         }
         self.open_reader().await?;

@@ -1,6 +1,7 @@
 //! Everything from outside, in one binary.
 
 mod bus;
+mod e2e;
 mod egress;
 mod query_properties;
 mod query_vectors;

@@ -1,3 +1,4 @@
 //! What tests of more than one module need.
 
+pub(crate) mod http;
 pub(crate) mod nats;

@@ -67,9 +67,9 @@ pub(super) const NEWS: &[Sample] = &[
     Sample {
         paper: Paper::Borough,
         lang: "en",
-        title: "Island-wide air raid alert issued in Taiwan",
-        body: "An island-wide air raid alert was issued in Taiwan on Tuesday afternoon. The English \
-               text on the phones spoke of a missile flyover.",
+        title: "Island-wide air raid alert issued in Taiwan after a satellite launch",
+        body: "An island-wide air raid alert was issued in Taiwan on Tuesday afternoon after a rocket had \
+               carried a satellite over it. The English text on the phones spoke of a missile flyover.",
         rings: &[("alert.opened", "air-raid-alert")],
     },
     Sample {

@@ -1,0 +1,116 @@
+//! Processes killed with −9 under load: nothing is lost, nothing has a second id.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::e2e::Desk;
+use crate::e2e::Process;
+use crate::e2e::RULES;
+use crate::e2e::Receiver;
+use crate::e2e::flow::events;
+use crate::e2e::flow::leases_taken;
+use crate::e2e::flow::load;
+use crate::e2e::flow::push_all;
+use crate::e2e::subscribe;
+use crate::e2e::wait_ready;
+use crate::support::nats::Server;
+
+/// Kills of each kind of process.
+const KILLS: usize = 20;
+const ARTICLES: usize = 3_000;
+const RINGING: usize = 300;
+
+/// Pushes in the background, over and over until all is accepted, however often the api dies.
+struct Pusher {
+    api: Arc<Mutex<String>>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Pusher {
+    fn start(api: String) -> Self {
+        let api = Arc::new(Mutex::new(api));
+        let target = api.clone();
+        let thread = std::thread::spawn(move || {
+            push_all(|| target.lock().unwrap().clone(), &load(ARTICLES, RINGING), 5);
+        });
+        Self { api, thread }
+    }
+
+    fn moved(&self, api: String) {
+        *self.api.lock().unwrap() = api;
+    }
+}
+
+/// What one process makes of the load, undisturbed.
+async fn undisturbed() -> BTreeSet<(String, u64, String)> {
+    let desk = Desk::new(RULES);
+    let receiver = Receiver::default();
+    let url = receiver.start().await;
+    let process = desk.run();
+    let api = process.api();
+    wait_ready(&api);
+    subscribe(&api, &url);
+    push_all(|| api.clone(), &load(ARTICLES, RINGING), 50);
+    events(&receiver, RINGING)
+}
+
+/// Some time in which the process is in the middle of something.
+fn pause() {
+    std::thread::sleep(Duration::from_millis(fastrand::u64(30..400)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_process_killed_again_and_again_loses_nothing() {
+    let expected = undisturbed().await;
+    let desk = Desk::new(RULES);
+    let receiver = Receiver::default();
+    let url = receiver.start().await;
+    let mut process = desk.run();
+    wait_ready(&process.api());
+    subscribe(&process.api(), &url);
+    let pusher = Pusher::start(process.api());
+    let mut kills = 0;
+    while kills < KILLS {
+        pause();
+        process.kill();
+        process = desk.run();
+        pusher.moved(process.api());
+        kills += 1;
+    }
+    pusher.thread.join().unwrap();
+    assert_eq!(events(&receiver, RINGING), expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_and_the_server_killed_again_and_again_lose_nothing() {
+    let Some(mut nats) = Server::start() else { return };
+    let expected = undisturbed().await;
+    let desk = Desk::new(RULES);
+    let receiver = Receiver::default();
+    let url = receiver.start().await;
+    let kinds = ["api", "rules", "rules", "notifier", "notifier", "ingest"];
+    let mut workers: Vec<Process> =
+        kinds.iter().map(|which| desk.worker(which, &nats.url())).collect();
+    wait_ready(&workers[0].api());
+    leases_taken(&workers[1]);
+    leases_taken(&workers[2]);
+    subscribe(&workers[0].api(), &url);
+    let pusher = Pusher::start(workers[0].api());
+    for round in 0..KILLS {
+        for place in [0, 1 + round % 2, 3 + round % 2, 5] {
+            pause();
+            workers[place].kill();
+            workers[place] = desk.worker(kinds[place], &nats.url());
+            if place == 0 {
+                pusher.moved(workers[0].api());
+            }
+        }
+        pause();
+        nats.kill();
+        nats.run();
+    }
+    pusher.thread.join().unwrap();
+    assert_eq!(events(&receiver, RINGING), expected);
+}

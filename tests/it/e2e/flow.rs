@@ -1,0 +1,234 @@
+//! From an article to a webhook.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::e2e::Desk;
+use crate::e2e::Hook;
+use crate::e2e::Process;
+use crate::e2e::RULES;
+use crate::e2e::Receiver;
+use crate::e2e::ask;
+use crate::e2e::subscribe;
+use crate::e2e::wait_ready;
+use crate::support::nats::Server;
+
+const ARTICLE: &str = "date 2024-01-10 Military talks resume as island goes on alert
+
+Marland and Osterby resumed military talks on Wednesday, nine months after they broke off.
+
+An island-wide air raid alert was issued in the afternoon. It was lifted \u{1F6A2} an hour later \
+in every \u{6e2f}\u{53e3}.
+";
+
+/// What does not depend on the subscription and on the moment.
+fn essence(hook: &Hook) -> Value {
+    let mut body = hook.json();
+    let mut timeless = |pointer: &str| *body.pointer_mut(pointer).unwrap() = Value::Null;
+    for pointer in [
+        "/timestamp",
+        "/data/event/subscription",
+        "/data/event/sequence",
+        "/data/alert/opened_at",
+        "/data/alert/updated_at",
+        "/data/links",
+    ] {
+        timeless(pointer);
+    }
+    for article in body["data"]["articles"].as_array_mut().unwrap() {
+        article["first_seen_at"] = Value::Null;
+    }
+    body
+}
+
+fn slice(text: &str, from: &Value, to: &Value) -> String {
+    let (from, to) = (from.as_u64().unwrap() as usize, to.as_u64().unwrap() as usize);
+    text.chars().skip(from).take(to - from).collect()
+}
+
+/// Pushes the article with the command, and checks what comes.
+fn ring(desk: &Desk, api: &str, receiver: &Receiver, secret: &str) -> Vec<Value> {
+    let file = desk.path().join("article.txt");
+    std::fs::write(&file, ARTICLE).unwrap();
+    let pushed = desk
+        .command(&["push", "--as-new", "--api", api, "--output", "json"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
+    let said: Value = serde_json::from_slice(&pushed.stdout).unwrap();
+    assert_eq!(said["status"], "new");
+    assert_eq!(said["decisions"].as_array().unwrap().len(), 2, "{said}");
+    let hooks = receiver.wait_for(2);
+    let id = said["id"].as_str().unwrap();
+    let (_, article) = ask("GET", &format!("{api}/v1/articles/{id}"), "", b"").unwrap();
+    let mut all = Vec::new();
+    for hook in hooks.values().flatten() {
+        hook.verify(secret);
+        let body = hook.json();
+        assert_eq!(body["type"], "alert.opened");
+        let evidence = body["data"]["articles"][0]["evidence"].as_array().unwrap().clone();
+        assert!(!evidence.is_empty());
+        for one in evidence {
+            let text = article[one["field"].as_str().unwrap()].as_str().unwrap();
+            assert_eq!(slice(text, &one["start"], &one["end"]), one["text"].as_str().unwrap());
+        }
+        all.push(essence(hook));
+    }
+    all.sort_by_key(|body| body["data"]["alert"]["topic"].as_str().unwrap().to_owned());
+    all
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_article_rings_the_same_through_one_process_and_through_four_workers() {
+    let one = Desk::new("");
+    let receiver = Receiver::default();
+    let url = receiver.start().await;
+    let mut process = one.run();
+    let api = process.api();
+    wait_ready(&api);
+    let (_, secret) = subscribe(&api, &url);
+    let alone = ring(&one, &api, &receiver, &secret);
+    let topics: Vec<&str> =
+        alone.iter().map(|b| b["data"]["alert"]["topic"].as_str().unwrap()).collect();
+    assert_eq!(topics, ["air-raid-alert", "military-talks"]);
+    assert_eq!(process.stop(), Some(0), "{}", process.log());
+
+    let Some(nats) = Server::start() else { return };
+    let desk = Desk::new("");
+    let receiver = Receiver::default();
+    let url = receiver.start().await;
+    let mut workers: Vec<Process> = ["api", "ingest", "rules", "notifier"]
+        .iter()
+        .map(|which| desk.worker(which, &nats.url()))
+        .collect();
+    let api = workers[0].api();
+    wait_ready(&api);
+    leases_taken(&workers[2]);
+    let (_, secret) = subscribe(&api, &url);
+    let divided = ring(&desk, &api, &receiver, &secret);
+    assert_eq!(alone, divided);
+    for worker in &mut workers {
+        assert_eq!(worker.stop(), Some(0), "{}", worker.log());
+    }
+}
+
+/// A first-ever cursor starts at the end of the log: what is pushed before rings nobody.
+pub(crate) fn leases_taken(rules: &Process) {
+    crate::e2e::wait_for("the rules worker's leases", || {
+        rules.log().contains("Rules shards taken").then_some(())
+    });
+}
+
+/// 2,000 articles, 300 of them ringing: three of each of a hundred sources.
+pub(crate) fn load(count: usize, ringing: usize) -> Vec<Value> {
+    let every = count / ringing;
+    (0..count)
+        .map(|n| {
+            let rings = n % every == 0 && n / every < ringing;
+            let word = if rings { "siren" } else { "market" };
+            json!({
+                "id": format!("a{n}"),
+                "title": format!("The {word} of day {n}"),
+                "body": "Nothing else was heard in the town that day. ".repeat(10),
+                "source": format!("paper-{}", (n / every) % (ringing / 3)),
+            })
+        })
+        .collect()
+}
+
+/// Pushes in order, in small parts; a part that was not answered is pushed again.
+pub(crate) fn push_all(api: impl Fn() -> String, articles: &[Value], part: usize) {
+    for group in articles.chunks(part) {
+        let lines: Vec<String> = group.iter().map(Value::to_string).collect();
+        let body = lines.join("\n");
+        crate::e2e::wait_for("an accepted push", || {
+            let url = format!("{}/v1/articles?as_new=true", api());
+            let answer = ask("POST", &url, "application/x-ndjson", body.as_bytes());
+            answer.filter(|(status, _)| *status == 202)
+        });
+    }
+}
+
+/// Alert events by id, as `(event id, number, type)`.
+pub(crate) fn events(receiver: &Receiver, count: usize) -> BTreeSet<(String, u64, String)> {
+    let hooks = receiver.wait_for(count);
+    hooks
+        .values()
+        .map(|repeats| {
+            let first = &repeats[0];
+            for repeat in repeats {
+                let differs = repeat.json()["data"]["event"]["late"].as_bool() != Some(false);
+                assert!(differs || repeat.body == first.body, "a repeat has other bytes");
+            }
+            let body = first.json();
+            let event = &body["data"]["event"];
+            let text = |v: &Value| v.as_str().unwrap().to_owned();
+            (text(&event["id"]), event["number"].as_u64().unwrap(), text(&body["type"]))
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_workers_of_each_kind_decide_what_one_process_decides() {
+    let articles = load(2_000, 300);
+    let desk = Desk::new(RULES);
+    let receiver = Receiver::default();
+    let url = receiver.start().await;
+    let process = desk.run();
+    let api = process.api();
+    wait_ready(&api);
+    subscribe(&api, &url);
+    push_all(|| api.clone(), &articles, 50);
+    let alone = events(&receiver, 300);
+    drop(process);
+
+    let Some(nats) = Server::start() else { return };
+    let desk = Desk::new(RULES);
+    let receiver = Receiver::default();
+    let url = receiver.start().await;
+    let kinds = ["api", "rules", "rules", "notifier", "notifier"];
+    let workers: Vec<Process> = kinds.iter().map(|w| desk.worker(w, &nats.url())).collect();
+    let api = workers[0].api();
+    wait_ready(&api);
+    leases_taken(&workers[1]);
+    leases_taken(&workers[2]);
+    subscribe(&api, &url);
+    push_all(|| api.clone(), &articles, 50);
+    let divided = events(&receiver, 300);
+    assert_eq!(alone, divided);
+    let sequences: Vec<u64> = receiver
+        .hooks()
+        .iter()
+        .map(|h| h.json()["data"]["event"]["sequence"].as_u64().unwrap())
+        .collect();
+    assert_eq!(sequences, (1..=300).collect::<Vec<u64>>(), "in order, without gaps");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_fails_gets_the_same_webhook_again_and_the_ping_works() {
+    let desk = Desk::new(RULES);
+    let receiver = Receiver::default();
+    let url = receiver.start().await;
+    let process = desk.run();
+    let api = process.api();
+    wait_ready(&api);
+    let (id, secret) = subscribe(&api, &url);
+    let (status, _) =
+        ask("POST", &format!("{api}/v1/subscriptions/{id}/test"), "application/json", b"{}")
+            .unwrap();
+    assert_eq!(status, 202);
+    let ping = receiver.wait_for(1);
+    let ping = &ping.values().next().unwrap()[0];
+    ping.verify(&secret);
+    assert_eq!(ping.json()["type"], "test.ping");
+    receiver.refuse(1);
+    push_all(|| api.clone(), &load(3, 3), 3);
+    let hooks = receiver.wait_for(4);
+    hooks.values().flatten().for_each(|hook| hook.verify(&secret));
+    let (_, shown) = ask("GET", &format!("{api}/v1/subscriptions/{id}"), "", b"").unwrap();
+    assert_eq!(shown["topics"], json!(["*"]));
+    assert!(shown.get("secret").is_none() && !shown.to_string().contains("whsec_"));
+}
