@@ -10,6 +10,7 @@ pub mod html;
 mod clean;
 mod entry;
 mod jsonfeed;
+mod mend;
 mod plain;
 mod records;
 mod tree;

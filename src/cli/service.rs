@@ -92,7 +92,8 @@ pub(super) async fn run(args: args::Run, with: &Invocation) -> Result<(), Failur
     let config = load(&args.service, with)?;
     start_logs(&config, with)?;
     let stop = CancellationToken::new();
-    until_signal(stop.clone(), app::run(config, app::Which::All, None, stop)).await
+    let work = Box::pin(app::run(config, app::Which::All, None, stop.clone()));
+    until_signal(stop, work).await
 }
 
 pub(super) async fn worker(args: args::Worker, with: &Invocation) -> Result<(), Failure> {
@@ -117,7 +118,8 @@ pub(super) async fn worker(args: args::Worker, with: &Invocation) -> Result<(), 
         None
     };
     let stop = CancellationToken::new();
-    until_signal(stop.clone(), app::run(config, which, probes, stop)).await
+    let work = Box::pin(app::run(config, which, probes, stop.clone()));
+    until_signal(stop, work).await
 }
 
 pub(super) async fn demo(args: args::Demo) -> Result<(), Failure> {

@@ -1,7 +1,6 @@
 //! RSS, RDF and Atom, read with recovery: first in one pass, then, where the markup breaks, entry
 //! by entry.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use quick_xml::Reader;
@@ -17,6 +16,8 @@ use crate::feed::MAX_ENTRIES;
 use crate::feed::MAX_PROBLEMS;
 use crate::feed::entry;
 use crate::feed::html;
+use crate::feed::mend::mend;
+use crate::feed::mend::slices;
 use crate::feed::tree::Child;
 use crate::feed::tree::Node;
 use crate::model::Lang;
@@ -57,39 +58,6 @@ pub(super) fn read(text: &str, context: &Context<'_>) -> Result<Document, Error>
         salvaged = parser.salvage(&text);
     }
     parser.finish(salvaged)
-}
-
-/// Makes characters that no parser takes harmless: control characters go, and a `<` that begins no
-/// markup is escaped outside CDATA and comments.
-fn mend(text: &str) -> Cow<'_, str> {
-    let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | '\r');
-    let mut text = Cow::Borrowed(text);
-    if text.contains(bad) {
-        text = text.replace(bad, "").into();
-    }
-    let mut out = String::new();
-    let (mut copied, mut from) = (0, 0);
-    while let Some(found) = text.get(from..).and_then(|rest| rest.find('<')) {
-        let at = from + found;
-        let tail = text.get(at..).unwrap_or_default();
-        let skipped =
-            [("<![CDATA[", "]]>"), ("<!--", "-->")].into_iter().find_map(|(open, end)| {
-                tail.starts_with(open).then(|| tail.find(end).map_or(tail.len(), |n| n + end.len()))
-            });
-        from = at + skipped.unwrap_or(1);
-        let next = tail.chars().nth(1);
-        let is_markup = next.is_some_and(|c| c.is_alphabetic() || "/_!?:".contains(c));
-        if !is_markup {
-            out.push_str(text.get(copied..at).unwrap_or_default());
-            out.push_str("&lt;");
-            copied = from;
-        }
-    }
-    if copied == 0 {
-        return text;
-    }
-    out.push_str(text.get(copied..).unwrap_or_default());
-    out.into()
 }
 
 struct Parser {
@@ -373,43 +341,11 @@ impl Parser {
     }
 }
 
-/// The whole entries in a piece of a feed: from an opening tag to its closing tag, or to the next
-/// opening tag if that comes first.
-fn slices(text: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let mut start: Option<usize> = None;
-    for (at, _) in text.match_indices('<') {
-        let tail = text.get(at..).unwrap_or_default();
-        let inside = tail.strip_prefix('<').unwrap_or_default();
-        let closes = inside.starts_with('/');
-        let name: String = inside
-            .trim_start_matches('/')
-            .chars()
-            .take(30)
-            .take_while(|c| c.is_alphanumeric() || ":-".contains(*c))
-            .collect();
-        if !is_entry(&local(&name)) {
-            continue;
-        }
-        let end = if closes { tail.find('>').map_or(text.len(), |gt| at + gt + 1) } else { at };
-        if let Some(from) = start.take() {
-            found.extend(text.get(from..end));
-            if found.len() > MAX_ENTRIES {
-                break;
-            }
-        }
-        if !closes {
-            start = Some(at);
-        }
-    }
-    found
-}
-
-fn is_entry(name: &str) -> bool {
+pub(super) fn is_entry(name: &str) -> bool {
     matches!(name, "item" | "entry" | "deleted-entry")
 }
 
-fn local(name: &str) -> String {
+pub(super) fn local(name: &str) -> String {
     name.rsplit_once(':').map_or(name, |(_, local)| local).to_ascii_lowercase()
 }
 

@@ -75,6 +75,7 @@ impl<B: Bus> Watcher<B> {
         let made = blocking(move || make(&path)).await;
         made.map_err(|source| Error::Folder { path: folder.path.clone(), source })?;
         let mut seen: HashMap<PathBuf, Mark> = HashMap::new();
+        let mut troubled = false;
         while !stop.is_cancelled() {
             let path = folder.path.clone();
             let health = match blocking(move || scan(&path)).await {
@@ -85,11 +86,15 @@ impl<B: Bus> Watcher<B> {
                 }
                 Err(e) => Health::Degraded(format!("the folder cannot be read: {e}")),
             };
-            if self.board.set("folder", health.clone())
+            // Several folders share the part: one that is well says so only after trouble of its own.
+            let well = health == Health::Ready;
+            if (troubled || !well)
+                && self.board.set("folder", health.clone())
                 && let Health::Degraded(why) = health
             {
                 tracing::warn!(source.id = %folder.id, why, "Watched folder has trouble");
             }
+            troubled = !well;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}

@@ -8,4 +8,5 @@ mod query_vectors;
 mod rule_files;
 mod shipped_rules;
 mod steps;
+mod source;
 mod support;
