@@ -1,5 +1,4 @@
 //! The program as its users run it: real processes, a real server, real HTTP.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bad_input;
 mod chaos;

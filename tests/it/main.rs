@@ -1,4 +1,10 @@
 //! Everything from outside, in one binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test may panic and speak"
+)]
 
 mod bus;
 mod e2e;
@@ -7,6 +13,6 @@ mod query_properties;
 mod query_vectors;
 mod rule_files;
 mod shipped_rules;
-mod steps;
 mod source;
+mod steps;
 mod support;

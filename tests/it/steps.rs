@@ -1,5 +1,4 @@
 //! A crash at each step between publish, state, event, cursor, send and state.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

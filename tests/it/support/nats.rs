@@ -1,5 +1,4 @@
 //! A real NATS server for tests.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::Write;
 use std::net::TcpListener;
