@@ -6,4 +6,5 @@ mod query_properties;
 mod query_vectors;
 mod rule_files;
 mod shipped_rules;
+mod stories;
 mod support;
