@@ -154,6 +154,8 @@ fn files(below: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(files(&path));
+        } else if path.ends_with("tests.rs") || path.to_str().unwrap().ends_with("_tests.rs") {
+            // Unit tests in a file of their own.
         } else if path.extension().is_some_and(|e| e == "rs") {
             found.push(path);
         }
@@ -254,6 +256,13 @@ fn files_and_functions_stay_short() {
             let begins = words.contains(&"fn") && !code.starts_with("//");
             if open.is_none() && begins && !code.ends_with(';') && !code.ends_with('}') {
                 open = Some((number, indent));
+            }
+            if let Some((_, at)) = open
+                && indent == at
+                && code.starts_with(')')
+                && code.ends_with(';')
+            {
+                open = None;
             }
             if let Some((start, at)) = open
                 && *line == format!("{}}}", " ".repeat(at))

@@ -44,6 +44,8 @@ use crate::worker::notifier::served::Served;
 
 /// Most closed alerts remembered, to say `late` of an opening that comes after its end.
 const MAX_CLOSED: usize = 10_000;
+/// Longest time for reading everything at the start of a lease.
+const OPENING: Duration = Duration::from_secs(60);
 /// Longest sleep, so that a clock that was set is noticed.
 const MAX_SLEEP: Duration = Duration::from_secs(10);
 
@@ -90,8 +92,13 @@ enum Woken {
 /// Serves until `stop` or until the lease is lost; then lets requests under way end and, where
 /// the lease still holds, writes what they did.
 pub(super) async fn serve<B: Bus>(parts: &Parts<B>, stop: &CancellationToken) -> Result<(), Error> {
-    let (mut desk, mut reader, mut watch) = open(parts).await?;
+    let opened = tokio::time::timeout(OPENING, open(parts)).await;
+    let (mut desk, mut reader, mut watch) = opened.map_err(|late| Error::Away {
+        what: "reading subscriptions and deliveries".to_owned(),
+        source: late.into(),
+    })??;
     parts.settings.board.set("notifier", Health::Ready);
+    tracing::info!(subscriptions = desk.served.len(), tail = desk.tail, "Notifier serves");
     let result = desk.work(&mut reader, &mut watch, stop).await;
     desk.wind_up().await;
     result
