@@ -152,16 +152,19 @@ impl<B: Bus> Worker<B> {
     async fn take_changes(&mut self, changes: Vec<Change>) -> Result<(), crate::bus::Error> {
         let mut grants = Vec::new();
         let mut surplus = Vec::new();
+        let mut lost = 0_u32;
         for change in changes {
             match change {
                 Change::Taken(grant) => grants.push(grant),
                 Change::Lost(shard) => {
-                    tracing::warn!(shard, "Rules shard lost");
-                    self.shards.remove(&shard);
+                    lost += u32::from(self.shards.remove(&shard).is_some());
                     grants.retain(|g| g.shard != shard);
                 }
                 Change::Yield(shard) => surplus.push(shard),
             }
+        }
+        if lost > 0 {
+            tracing::warn!(lost, held = self.shards.len(), "Rules shards lost");
         }
         if !surplus.is_empty() {
             surplus.iter().for_each(|shard| drop(self.shards.remove(shard)));

@@ -26,7 +26,7 @@ use serde_json::Value;
 use serde_json::json;
 
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Three reports a source open an alert and update it twice, whatever the clock says.
 pub(crate) const RULES: &str = "version: 1
@@ -54,7 +54,7 @@ impl Desk {
         if !rules.is_empty() {
             std::fs::write(config.join("rules.yaml"), rules).unwrap();
         }
-        let settings = "egress: {allow: [127.0.0.0/8]}\nlease: 1s\n";
+        let settings = "egress: {allow: [127.0.0.0/8]}\nlease: 3s\n";
         std::fs::write(config.join("wirebell.yaml"), settings).unwrap();
         Self { folder }
     }
