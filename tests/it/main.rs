@@ -16,3 +16,4 @@ mod shipped_rules;
 mod source;
 mod steps;
 mod support;
+mod tidy;
