@@ -18,14 +18,12 @@ pub(super) struct Function {
 impl Code {
     pub(super) fn of(text: &str) -> Self {
         let lines: Vec<String> = blank(text).lines().map(str::to_owned).collect();
+        // An inline module for tests ends the file; one in a file of its own is no part of it.
         let product = lines
-            .iter()
-            .enumerate()
-            .position(|(n, line)| {
-                let next = lines[n + 1..].iter().find(|l| !l.trim_start().starts_with("#["));
-                line == "#[cfg(test)]"
-                    && next.is_some_and(|l| l.starts_with("mod "))
-                    && lines[n + 1..].iter().any(|l| l.starts_with("mod ") && l.ends_with('{'))
+            .windows(2)
+            .position(|pair| {
+                let begins = pair[1].starts_with("mod ") || pair[1].starts_with("pub(crate) mod ");
+                pair[0] == "#[cfg(test)]" && begins && pair[1].ends_with('{')
             })
             .unwrap_or(lines.len());
         Self { lines, product }
