@@ -12,14 +12,21 @@
 //! - One article gives one alert at most one event.
 
 pub mod book;
+mod close;
 mod concern;
+mod copies;
+mod correct;
 mod emit;
+mod operator;
+pub mod run;
+mod start;
 pub mod state;
 mod step;
 
 pub use book::Book;
 pub use book::Context;
 pub use book::Input;
+pub use run::Run;
 pub use state::Alert;
 pub use state::AlertState;
 pub use state::StateKey;

@@ -108,6 +108,33 @@ pub async fn run(
     }
 }
 
+/// Takes an address for probes.
+pub async fn bind(addr: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    Ok(api::bind(addr).await?)
+}
+
+/// How an error ends the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Something failed.
+    Failed,
+    /// The bus was away: the same may work later.
+    TryLater,
+    /// The settings must be changed.
+    BadSettings,
+}
+
+/// Which ending an error is.
+pub fn ending(error: &anyhow::Error) -> Ending {
+    if error.downcast_ref::<api::TooOpen>().is_some() {
+        return Ending::BadSettings;
+    }
+    let away = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<crate::bus::Error>().is_some_and(crate::bus::Error::is_temporary)
+    };
+    if error.chain().any(away) { Ending::TryLater } else { Ending::Failed }
+}
+
 /// Opens the embedded store.
 pub async fn open(folder: PathBuf) -> anyhow::Result<Embedded> {
     let shown = folder.display().to_string();

@@ -5,6 +5,7 @@
 
 mod settings;
 mod sources;
+mod stories;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -122,7 +123,8 @@ pub fn load(files: &Files, overrides: &Overrides) -> Result<Config, Vec<Problem>
 pub fn load_rules(files: &[(String, String)]) -> Result<RuleSet, Vec<Problem>> {
     let shipped = [("config/rules.yaml".to_owned(), DEFAULT_RULES.to_owned())];
     let rules = rules::load(if files.is_empty() { &shipped } else { files })?;
-    let failed: Vec<Problem> = rules.run_tests().into_iter().map(failed_test).collect();
+    let mut failed: Vec<Problem> = rules.run_tests().into_iter().map(failed_test).collect();
+    failed.extend(stories::run_stories(&rules).into_iter().map(failed_test));
     if failed.is_empty() { Ok(rules) } else { Err(failed) }
 }
 

@@ -24,6 +24,8 @@ pub struct Context<'a> {
     pub rules: &'a [Rule],
     /// Digest of the rule set, written into events.
     pub ruleset: &'a str,
+    /// Places in gazetteer order: events of one article follow it.
+    pub places: &'a [Key],
 }
 
 /// An article and what the rules found in it.

@@ -128,6 +128,7 @@ impl<'a> Emission<'a> {
             closing: None,
             counted: Vec::new(),
             uncounted: 0,
+            texts: Vec::new(),
             last_counted_at: self.now,
             untold: Vec::new(),
             untold_more: 0,

@@ -22,11 +22,18 @@ use crate::model::event::EventArticle;
 use crate::model::event::MAX_ARTICLES;
 use crate::model::event::Status;
 use crate::model::rule::UpdateEvery;
+use crate::text::shingles::Shingles;
 
 /// How long a closed alert is remembered.
 pub const REMEMBERED: Duration = Duration::from_secs(48 * 3600);
 /// Most counted articles kept by id; later ones count and are not listed.
 pub const MAX_COUNTED: usize = 1_000;
+/// Articles whose title and evidence are kept for a correction to quote.
+const MAX_QUOTED: usize = 100;
+/// Longest title kept of a counted article, in code points.
+const QUOTED_TITLE_CHARS: usize = 200;
+/// Most evidence kept of a counted article.
+const QUOTED_EVIDENCE: usize = 3;
 /// Most predecessors kept.
 const MAX_PREDECESSORS: usize = 64;
 /// Length of an excerpt, in code points.
@@ -98,7 +105,11 @@ pub struct Counted {
     /// Its title, for a correction to quote.
     pub title: String,
     /// What matched, for a correction to quote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
+    /// Places in [`Alert::texts`] of the texts that it copies; its own where it copies none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<u16>,
 }
 
 /// An alert and what its next step needs to know.
@@ -124,6 +135,9 @@ pub struct Alert {
     /// Articles that counted beyond that.
     #[serde(default)]
     pub uncounted: u32,
+    /// The first different texts among the counted articles, to recognise copies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<Shingles>,
     /// When the last counted article was received.
     pub last_counted_at: Time,
     /// Articles no event has told yet, oldest first.
@@ -149,16 +163,46 @@ impl Alert {
         self.view.status == Status::Open
     }
 
-    /// The counted article with this id.
-    pub(super) fn counted_mut(&mut self, id: &ArticleId) -> Option<&mut Counted> {
-        self.counted.iter_mut().find(|c| c.id == *id)
+    /// Counts an article; beyond [`MAX_COUNTED`] only their number is kept.
+    pub(super) fn add_counted(&mut self, article: &Article, evidence: &[Evidence]) {
+        if self.counted.len() >= MAX_COUNTED {
+            self.uncounted = self.uncounted.saturating_add(1);
+            return;
+        }
+        let quoted = self.counted.len() < MAX_QUOTED;
+        let texts = self.note_text(article);
+        self.counted.push(Counted {
+            id: article.id.clone(),
+            revision: article.revision,
+            owner: owner_of(article),
+            received: article.received_at,
+            title: String::new(),
+            evidence: Vec::new(),
+            texts,
+        });
+        if quoted && let Some(counted) = self.counted.last_mut() {
+            counted.quote(article, evidence);
+        }
     }
 
-    /// Groups of counted articles with one owner, received at or after `from`.
-    pub(super) fn independent_since(&self, from: Time) -> u32 {
-        let owners: std::collections::BTreeSet<&str> =
-            self.counted.iter().filter(|c| c.received >= from).map(|c| c.owner.as_str()).collect();
-        u32::try_from(owners.len()).unwrap_or(u32::MAX)
+    /// Takes a newer revision of a counted article that still says so. Returns whether the article
+    /// is counted at all.
+    pub(super) fn renew(&mut self, article: &Article, evidence: &[Evidence]) -> bool {
+        let Some(place) = self.counted.iter().position(|c| c.id == article.id) else {
+            return false;
+        };
+        let texts = self.note_text(article);
+        if let Some(counted) = self.counted.get_mut(place) {
+            counted.revision = article.revision;
+            counted.texts = texts;
+            if place < MAX_QUOTED {
+                counted.quote(article, evidence);
+            }
+        }
+        if let Some(waiting) = self.untold.iter_mut().find(|a| a.id == article.id) {
+            *waiting = shown(article, evidence.to_vec());
+        }
+        true
     }
 
     /// Notes an article that no event has told yet.
@@ -181,6 +225,13 @@ impl Alert {
             Some(due) if due <= closing.0 => (due, Timer::Update),
             _ => closing,
         })
+    }
+}
+
+impl Counted {
+    fn quote(&mut self, article: &Article, evidence: &[Evidence]) {
+        self.title = article.title.chars().take(QUOTED_TITLE_CHARS).collect();
+        self.evidence = evidence.iter().take(QUOTED_EVIDENCE).cloned().collect();
     }
 }
 

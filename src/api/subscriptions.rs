@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+mod written;
+
 use axum::extract::Path;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bytes::Bytes;
-use serde::Deserialize;
-use serde::Deserializer;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
@@ -16,6 +16,10 @@ use crate::api::App;
 use crate::api::problem::Fault;
 use crate::api::problem::Json;
 use crate::api::problem::Problem;
+use crate::api::subscriptions::written::Written;
+use crate::api::subscriptions::written::changed_filter;
+use crate::api::subscriptions::written::check;
+use crate::api::subscriptions::written::ttl_of;
 use crate::bus::Bucket;
 use crate::bus::Bus;
 use crate::bus::Put;
@@ -24,15 +28,10 @@ use crate::bus::Stream;
 use crate::delivery::Delivery;
 use crate::delivery::signature;
 use crate::model::Filter;
-use crate::model::Key;
-use crate::model::Lang;
-use crate::model::Nature;
-use crate::model::Severity;
 use crate::model::Subscription;
 use crate::model::SubscriptionId;
 use crate::model::Time;
 use crate::model::Version;
-use crate::model::duration;
 use crate::model::subscription::FilterVersion;
 use crate::model::subscription::Format;
 use crate::model::subscription::MAX_FILTER_VERSIONS;
@@ -46,32 +45,6 @@ use crate::model::subscription::Topics;
 const MAX_RACES: usize = 8;
 /// Longest description and list in a filter.
 const MAX_LIST: usize = 1_000;
-
-/// A definition as written. Every field may be left out of a `PATCH`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Written {
-    url: Option<String>,
-    topics: Option<Vec<String>>,
-    #[serde(deserialize_with = "given")]
-    min_severity: Option<Option<Severity>>,
-    keys: Option<Vec<Key>>,
-    langs: Option<Vec<Lang>>,
-    natures: Option<Vec<Nature>>,
-    expired: Option<bool>,
-    format: Option<Format>,
-    #[serde(deserialize_with = "given")]
-    ttl: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
-    description: Option<Option<String>>,
-}
-
-/// Keeps null apart from absent.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    d: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(d).map(Some)
-}
 
 /// A subscription as shown.
 #[derive(Debug, Serialize)]
@@ -265,82 +238,6 @@ pub(super) async fn test<B: Bus>(
         }
     }
     Err(Problem::new(StatusCode::CONFLICT, "others change this subscription: try again"))
-}
-
-/// Checks what is written beside the filter.
-fn check<B: Bus>(app: &App<B>, written: &Written, faults: &mut Vec<Fault>) {
-    if let Some(url) = &written.url
-        && let Err(refusal) = crate::egress::judge(url, &app.settings.policy)
-    {
-        faults.push(Fault::new("/url", refusal.to_string()));
-    }
-    if let Err(message) = ttl_of_text(written.ttl.as_ref().and_then(Option::as_deref)) {
-        faults.push(Fault::new("/ttl", message));
-    }
-    let description = written.description.as_ref().and_then(Option::as_deref).unwrap_or_default();
-    if description.chars().count() > MAX_LIST {
-        faults.push(Fault::new("/description", format!("at most {MAX_LIST} characters")));
-    }
-}
-
-fn changed_filter<B: Bus>(
-    app: &App<B>,
-    written: &Written,
-    mut filter: Filter,
-    faults: &mut Vec<Fault>,
-) -> Filter {
-    if let Some(names) = &written.topics {
-        faults.extend(unknown_topics(app, names));
-        match Topics::try_from(names.clone()) {
-            Ok(topics) => filter.topics = topics,
-            Err(message) => faults.push(Fault::new("/topics", message)),
-        }
-    }
-    if let Some(least) = written.min_severity {
-        filter.min_severity = least;
-    }
-    let lists = [
-        ("/keys", written.keys.as_ref().map(Vec::len)),
-        ("/langs", written.langs.as_ref().map(Vec::len)),
-        ("/topics", written.topics.as_ref().map(Vec::len)),
-    ];
-    for (pointer, _) in lists.iter().filter(|(_, n)| n.is_some_and(|n| n > MAX_LIST)) {
-        faults.push(Fault::new(*pointer, format!("at most {MAX_LIST} entries")));
-    }
-    filter.keys = written.keys.clone().unwrap_or(filter.keys);
-    filter.langs = written.langs.clone().unwrap_or(filter.langs);
-    filter.natures = written.natures.clone().unwrap_or(filter.natures);
-    filter.expired = written.expired.unwrap_or(filter.expired);
-    filter
-}
-
-/// A topic that no rule has would never ring: most likely it is misspelt.
-fn unknown_topics<B: Bus>(app: &App<B>, names: &[String]) -> Vec<Fault> {
-    let rules = app.settings.rules.load();
-    let known: Vec<String> = rules.topics().into_iter().map(String::from).collect();
-    names
-        .iter()
-        .enumerate()
-        .filter(|(_, name)| *name != "*" && !known.contains(name))
-        .map(|(n, name)| {
-            let nearest = known.iter().min_by_key(|k| strsim::damerau_levenshtein(k, name));
-            let hint = match nearest {
-                Some(nearest) if strsim::damerau_levenshtein(nearest, name) <= 3 => {
-                    format!("did you mean {nearest:?}?")
-                }
-                _ => format!("known topics: {}", known.join(", ")),
-            };
-            Fault::new(format!("/topics/{n}"), format!("no rule has the topic {name:?}: {hint}"))
-        })
-        .collect()
-}
-
-fn ttl_of_text(text: Option<&str>) -> Result<Option<Duration>, String> {
-    text.map(duration::parse).transpose()
-}
-
-fn ttl_of(text: Option<&str>) -> Result<Option<Duration>, Problem> {
-    ttl_of_text(text).map_err(|message| Problem::invalid(vec![Fault::new("/ttl", message)]))
 }
 
 async fn find<B: Bus>(app: &App<B>, id: &str) -> Result<(Subscription, u64), Problem> {

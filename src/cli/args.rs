@@ -224,6 +224,9 @@ pub(super) struct Subscribe {
     /// What you call it
     #[arg(long, value_name = "TEXT")]
     pub(super) description: Option<String>,
+    /// Write the secret into this file instead of showing it
+    #[arg(long, value_name = "FILE")]
+    pub(super) secret_to: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,5 +1,6 @@
 //! Exit codes: 0 ok, 1 failed, 2 usage, 75 try later, 78 bad configuration.
 
+use crate::app;
 use crate::cli::output::say;
 use crate::rules::Problem;
 
@@ -38,9 +39,11 @@ impl Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        let away = error.chain().any(|cause| {
-            cause.downcast_ref::<crate::bus::Error>().is_some_and(crate::bus::Error::is_temporary)
-        });
-        Self::new(if away { 75 } else { 1 }, format!("error: {error:#}"))
+        let code = match app::ending(&error) {
+            app::Ending::Failed => 1,
+            app::Ending::TryLater => 75,
+            app::Ending::BadSettings => 78,
+        };
+        Self::new(code, format!("error: {error:#}"))
     }
 }

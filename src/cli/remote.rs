@@ -1,5 +1,7 @@
 //! Clients of the API: push, subscribe, subscriptions, alerts, healthcheck.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -114,7 +116,14 @@ pub(super) async fn subscribe(args: args::Subscribe, with: &Invocation) -> Resul
             body[name] = json!(value);
         }
     }
-    let made = client.json(Method::POST, "/v1/subscriptions", Some(&body)).await?;
+    let mut made = client.json(Method::POST, "/v1/subscriptions", Some(&body)).await?;
+    if let Some(path) = &args.secret_to {
+        write_secret(path, text(&made, "secret"))?;
+        made["secret"] = json!(null);
+        let id = text(&made, "id").to_owned();
+        with.output.print(&made, || format!("{id}\nsecret written to {}", path.display()));
+        return Ok(());
+    }
     with.output.print(&made, || {
         format!(
             "{}\nsecret {}  (shown this once: give it to the receiver)",
@@ -123,6 +132,18 @@ pub(super) async fn subscribe(args: args::Subscribe, with: &Invocation) -> Resul
         )
     });
     Ok(())
+}
+
+/// Writes a secret so that only its owner can read it.
+fn write_secret(path: &Path, secret: &str) -> Result<(), Failure> {
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(secret.as_bytes()));
+    written.map_err(|e| Failure::new(1, format!("error: cannot write {}: {e}", path.display())))
 }
 
 pub(super) async fn subscriptions(

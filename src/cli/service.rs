@@ -72,20 +72,12 @@ where
 {
     tokio::select! {
         biased;
-        done = work => done.map_err(classify),
+        done = work => done.map_err(Failure::from),
         failed = stop_on_signal(stop) => {
             let why = failed.err().map(|e| e.to_string()).unwrap_or_default();
             Err(Failure::new(1, format!("error: signals cannot be watched: {why}")))
         }
     }
-}
-
-/// A port that is taken and an address that is too open are settings to be mended.
-fn classify(error: anyhow::Error) -> Failure {
-    if error.downcast_ref::<crate::api::TooOpen>().is_some() {
-        return Failure::new(78, format!("error: {error:#}"));
-    }
-    Failure::from(error)
 }
 
 pub(super) async fn run(args: args::Run, with: &Invocation) -> Result<(), Failure> {
@@ -112,8 +104,7 @@ pub(super) async fn worker(args: args::Worker, with: &Invocation) -> Result<(), 
     };
     let listens = service.listen.is_some() || with.env.contains_key("WIREBELL_LISTEN");
     let probes = if which != app::Which::Api && listens {
-        let bound = crate::api::bind(config.settings.listen).await;
-        Some(bound.map_err(|e| Failure::from(anyhow::Error::from(e)))?)
+        Some(app::bind(config.settings.listen).await?)
     } else {
         None
     };

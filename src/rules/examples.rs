@@ -1,11 +1,7 @@
 //! Runs `should_match` and `should_not_match`.
 
-use crate::model::Article;
-use crate::model::ArticleId;
 use crate::model::RuleId;
-use crate::model::SourceId;
 use crate::model::Time;
-use crate::model::Version;
 use crate::rules::set::Miss;
 use crate::rules::set::RuleSet;
 use crate::rules::spec::Example;
@@ -42,7 +38,7 @@ impl RuleSet {
     }
 
     fn failing(&self, rule: &RuleId, example: &Example, wanted: bool) -> Option<String> {
-        let article = article(&example.article);
+        let article = example.article.article("", Time::from_millis(0));
         let found = self.matches(&article).into_iter().find(|m| m.rule == *rule);
         let text = quoted(&example.article);
         match (found, wanted) {
@@ -76,32 +72,4 @@ fn quoted(article: &StoryArticle) -> String {
     let text = if article.title.is_empty() { &article.body } else { &article.title };
     let short: String = text.chars().take(60).collect();
     format!("{short:?}")
-}
-
-/// An article for matching alone: its times and identity have no influence.
-fn article(example: &StoryArticle) -> Article {
-    let source = example.source.clone().unwrap_or_else(SourceId::push);
-    let time = Time::from_millis(0);
-    Article {
-        v: Version,
-        id: ArticleId::of(&source, &example.title),
-        revision: 1,
-        source,
-        source_name: None,
-        owner: example.owner.clone(),
-        official: example.official,
-        title: example.title.clone(),
-        body: example.body.clone(),
-        url: example.url.clone(),
-        lang: example.lang.clone(),
-        author: None,
-        published_at: None,
-        updated_at: None,
-        first_seen_at: time,
-        received_at: time,
-        as_new: false,
-        first_poll: false,
-        withdrawn: false,
-        directive: None,
-    }
 }

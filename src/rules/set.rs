@@ -41,6 +41,7 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     by_id: HashMap<RuleId, usize>,
     gazetteer: Gazetteer,
+    places: Vec<Key>,
     list_names: Vec<String>,
     lists: Vec<Vec<Node>>,
     digest: String,
@@ -84,7 +85,8 @@ impl RuleSet {
     ) -> Self {
         let rules: Vec<Rule> = matchers.iter().map(|m| m.rule.clone()).collect();
         let by_id = rules.iter().enumerate().map(|(at, r)| (r.id.clone(), at)).collect();
-        Self { matchers, rules, by_id, gazetteer, list_names, lists, digest }
+        let places = gazetteer.0.iter().map(|(key, _)| key.clone()).collect();
+        Self { matchers, rules, by_id, gazetteer, places, list_names, lists, digest }
     }
 
     /// The rules in file order.
@@ -118,8 +120,8 @@ impl RuleSet {
     }
 
     /// The keys of the gazetteer, in file order.
-    pub fn places(&self) -> impl Iterator<Item = &Key> {
-        self.gazetteer.0.iter().map(|(key, _)| key)
+    pub fn places(&self) -> &[Key] {
+        &self.places
     }
 
     /// The matches of an article in file order.

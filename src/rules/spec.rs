@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::model::Article;
+use crate::model::ArticleId;
+use crate::model::Event;
 use crate::model::EventKind;
 use crate::model::Key;
 use crate::model::Lang;
@@ -9,6 +12,8 @@ use crate::model::Nature;
 use crate::model::RuleId;
 use crate::model::Severity;
 use crate::model::SourceId;
+use crate::model::Time;
+use crate::model::Version;
 use crate::model::event::Confirmation;
 use crate::model::event::Status;
 
@@ -175,4 +180,54 @@ pub struct Expected {
     pub late: Option<bool>,
     /// Independent sources of the alert.
     pub independent_sources: Option<u32>,
+}
+
+impl StoryArticle {
+    /// The article as received at `received_at`; `identity` stands in where it names none itself.
+    pub fn article(&self, identity: &str, received_at: Time) -> Article {
+        let source = self.source.clone().unwrap_or_else(SourceId::push);
+        let dated = (!self.undated).then(|| received_at.minus(self.age));
+        Article {
+            v: Version,
+            id: ArticleId::of(&source, self.id.as_deref().unwrap_or(identity)),
+            revision: 1,
+            source,
+            source_name: None,
+            owner: self.owner.clone(),
+            official: self.official,
+            title: self.title.clone(),
+            body: self.body.clone(),
+            url: self.url.clone(),
+            lang: self.lang.clone(),
+            author: None,
+            published_at: dated,
+            updated_at: dated,
+            first_seen_at: received_at,
+            received_at,
+            as_new: false,
+            first_poll: self.first_poll,
+            withdrawn: self.withdrawn,
+            directive: None,
+        }
+    }
+}
+
+impl Expected {
+    /// Whether the event is as expected, compared on what is given.
+    pub fn fits(&self, event: &Event) -> bool {
+        fn same<T: PartialEq>(wanted: Option<&T>, found: &T) -> bool {
+            wanted.is_none_or(|wanted| wanted == found)
+        }
+        let alert = &event.alert;
+        self.kind == event.kind
+            && same(self.rule.as_ref(), &alert.rule)
+            && same(self.key.as_ref(), &alert.key)
+            && same(self.severity.as_ref(), &alert.severity)
+            && same(self.status.as_ref(), &alert.status)
+            && same(self.nature.as_ref(), &alert.nature)
+            && same(self.confirmation.as_ref(), &alert.confirmation)
+            && same(self.possible_end.as_ref(), &event.possible_end)
+            && same(self.late.as_ref(), &event.late)
+            && same(self.independent_sources.as_ref(), &alert.independent_sources)
+    }
 }

@@ -60,6 +60,12 @@ pub fn is_copy(a: &Shingles, b: &Shingles) -> bool {
 }
 
 impl Shingles {
+    /// The same text known by at most `most` of its hashes, for where many are kept.
+    pub fn sampled(mut self, most: usize) -> Self {
+        self.hashes.truncate(most);
+        self
+    }
+
     fn known_up_to(&self) -> u64 {
         let whole = self.hashes.len() == self.distinct as usize;
         if whole { u64::MAX } else { self.hashes.last().copied().unwrap_or(0) }

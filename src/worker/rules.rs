@@ -42,6 +42,8 @@ const BATCH: usize = 64;
 const MAX_TRIES: u32 = 4;
 /// Pause after the bus failed.
 const RETRY: Duration = Duration::from_millis(200);
+/// Longest time for reading the states of shards that were taken.
+const LOADING: Duration = Duration::from_secs(60);
 /// Longest wait for timers, so that a clock that was set is noticed.
 const MAX_TIMER_WAIT: Duration = Duration::from_secs(10);
 
@@ -163,7 +165,11 @@ impl<B: Bus> Worker<B> {
             self.keeper.give_back(&surplus).await?;
         }
         if !grants.is_empty() {
-            let taken = shard::load(&self.bus, &self.keeper, &grants).await?;
+            let loading = shard::load(&self.bus, &self.keeper, &grants);
+            let taken = tokio::time::timeout(LOADING, loading).await.map_err(|late| {
+                let what = "reading alert states".to_owned();
+                crate::bus::Error::Away { what, source: late.into() }
+            })??;
             self.shards.extend(taken);
             write::republish(&self.bus, &self.shards, &grants).await?;
             tracing::info!(taken = grants.len(), held = self.shards.len(), "Rules shards taken");

@@ -15,5 +15,6 @@ mod rule_files;
 mod shipped_rules;
 mod source;
 mod steps;
+mod stories;
 mod support;
 mod tidy;

@@ -33,6 +33,7 @@ const TABLE: [(&str, Uses); 18] = [
             "app",
             "config",
             "telemetry",
+            "supervise",
             "model",
             "text",
             "feed",

@@ -1,5 +1,8 @@
 //! Serving every subscription while the lease lasts.
 
+mod intake;
+mod sending;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashSet;
@@ -7,7 +10,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +19,6 @@ use crate::bus::Entry;
 use crate::bus::Error;
 use crate::bus::From;
 use crate::bus::Item;
-use crate::bus::Put;
 use crate::bus::PutOutcome;
 use crate::bus::Reader;
 use crate::bus::Selection;
@@ -25,38 +26,26 @@ use crate::bus::Stream;
 use crate::bus::Until;
 use crate::bus::Watch;
 use crate::delivery::Delivery;
-use crate::delivery::Logged;
-use crate::delivery::Reply;
-use crate::delivery::ledger::Settled;
 use crate::egress::Client;
 use crate::model::AlertId;
-use crate::model::Attempt;
-use crate::model::EventKind;
-use crate::model::Subscription;
 use crate::model::SubscriptionId;
 use crate::model::Time;
-use crate::model::Version;
-use crate::model::attempt::Outcome;
 use crate::telemetry::Health;
 use crate::telemetry::metric;
 use crate::worker::lease::Change;
 use crate::worker::lease::Keeper;
-use crate::worker::notifier::SHARD;
 use crate::worker::notifier::Settings;
 use crate::worker::notifier::attempts::Log;
 use crate::worker::notifier::log;
 use crate::worker::notifier::log::Scribe;
 use crate::worker::notifier::log::Stretch;
-use crate::worker::notifier::send::Cargo;
-use crate::worker::notifier::send::Order;
 use crate::worker::notifier::send::Sent;
-use crate::worker::notifier::send::send;
-use crate::worker::notifier::served::Next;
-use crate::worker::notifier::served::QUEUE;
 use crate::worker::notifier::served::Served;
 
 /// Most closed alerts remembered, to say `late` of an opening that comes after its end.
 const MAX_CLOSED: usize = 10_000;
+/// Longest time for reading everything at the start of a lease.
+const OPENING: Duration = Duration::from_secs(60);
 /// Longest sleep, so that a clock that was set is noticed.
 const MAX_SLEEP: Duration = Duration::from_secs(10);
 
@@ -103,8 +92,13 @@ enum Woken {
 /// Serves until `stop` or until the lease is lost; then lets requests under way end and, where
 /// the lease still holds, writes what they did.
 pub(super) async fn serve<B: Bus>(parts: &Parts<B>, stop: &CancellationToken) -> Result<(), Error> {
-    let (mut desk, mut reader, mut watch) = open(parts).await?;
+    let opened = tokio::time::timeout(OPENING, open(parts)).await;
+    let (mut desk, mut reader, mut watch) = opened.map_err(|late| Error::Away {
+        what: "reading subscriptions and deliveries".to_owned(),
+        source: late.into(),
+    })??;
     parts.settings.board.set("notifier", Health::Ready);
+    tracing::info!(subscriptions = desk.served.len(), tail = desk.tail, "Notifier serves");
     let result = desk.work(&mut reader, &mut watch, stop).await;
     desk.wind_up().await;
     result
@@ -190,252 +184,6 @@ impl<B: Bus> Desk<'_, B> {
         }
     }
 
-    async fn take_item(&mut self, item: Item) -> Result<(), Error> {
-        let stored = match item {
-            Item::Record(stored) => stored,
-            Item::Overtaken { cursor, first } => {
-                log::overtaken(cursor, first);
-                return Ok(());
-            }
-        };
-        let logged = self.scribe.read(&stored).await?;
-        if let Some(logged) = &logged {
-            self.note_closed(logged);
-        }
-        let before = self.tail;
-        self.tail = stored.seq;
-        let now = self.now();
-        let mut ready = Vec::new();
-        for (id, served) in &mut self.served {
-            if served.is_level_with(before) {
-                let looked = logged.as_ref().is_none_or(|logged| served.look(logged));
-                if looked {
-                    served.passed(stored.seq);
-                }
-            }
-            if served.has_waiting()
-                && !served.busy
-                && served.record.next_attempt.is_none_or(|t| t <= now)
-            {
-                ready.push(id.clone());
-            }
-            if served.lags() {
-                self.dirty.insert(id.clone());
-            }
-        }
-        ready.into_iter().for_each(|id| self.enqueue(id));
-        Ok(())
-    }
-
-    /// Has a subscription looked at, once however often it is asked.
-    fn enqueue(&mut self, id: SubscriptionId) {
-        if let Some(served) = self.served.get_mut(&id)
-            && !std::mem::replace(&mut served.queued, true)
-        {
-            self.ready.push_back(id);
-        }
-    }
-
-    fn note_closed(&mut self, logged: &Logged) {
-        if logged.event.kind.closes() && self.closed.insert(logged.event.alert.id.clone()) {
-            self.closed_order.push_back(logged.event.alert.id.clone());
-            if self.closed_order.len() > MAX_CLOSED
-                && let Some(oldest) = self.closed_order.pop_front()
-            {
-                self.closed.remove(&oldest);
-            }
-        }
-    }
-
-    fn take_stretch(&mut self, id: &SubscriptionId, stretch: Stretch) {
-        for logged in &stretch.events {
-            self.note_closed(logged);
-        }
-        let Some(served) = self.served.get_mut(id) else { return };
-        served.refilling = false;
-        if stretch.events.iter().all(|logged| served.look(logged)) {
-            served.passed(stretch.to);
-        }
-        self.enqueue(id.clone());
-    }
-
-    /// A subscription that is new, changed or gone.
-    async fn take_definition(
-        &mut self,
-        entry: &Entry,
-        stored: Option<(Delivery, u64)>,
-    ) -> Result<(), Error> {
-        let Ok(id) = SubscriptionId::new(entry.key.clone()) else {
-            tracing::error!(key = entry.key, "Subscription has no valid id");
-            return Ok(());
-        };
-        let Some(value) = &entry.value else { return self.remove(&id).await };
-        let wanted: Subscription = match serde_json::from_slice(value) {
-            Ok(wanted) => wanted,
-            Err(error) => {
-                tracing::error!(subscription.id = %id, %error, "Subscription not understood");
-                return Ok(());
-            }
-        };
-        let served = match self.served.remove(&id) {
-            Some(mut known) => {
-                known.take_definition(wanted);
-                known
-            }
-            None => Served::new(wanted, stored),
-        };
-        let served = self.with_versions(served).await?;
-        if served.revision.is_none() || served.barrier.is_some() {
-            self.dirty.insert(id.clone());
-        }
-        self.served.insert(id.clone(), served);
-        self.enqueue(id);
-        Ok(())
-    }
-
-    /// New filter versions take effect where the log ends now; nothing beyond is sent before the
-    /// record says so.
-    async fn with_versions(&self, mut served: Served) -> Result<Served, Error> {
-        if served.record.lacks_versions(&served.wanted.filters) {
-            let end = self.parts.bus.end(Stream::Events).await?;
-            let end = end.max(served.scan);
-            served.record.take_versions(&served.wanted.filters, end);
-            served.barrier = served.record.effective.last().map(|e| e.after);
-        }
-        Ok(served)
-    }
-
-    async fn remove(&mut self, id: &SubscriptionId) -> Result<(), Error> {
-        if self.served.remove(id).is_some() {
-            self.dirty.remove(id);
-            if let Some(entry) = self.parts.bus.get(Bucket::Deliveries, id.as_str()).await? {
-                let bus = &self.parts.bus;
-                bus.delete(Bucket::Deliveries, id.as_str(), entry.revision).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Starts what is ready while there is room and the lease is trusted.
-    fn start_requests(&mut self) {
-        let now = self.now();
-        while self.sends.len() < self.parts.settings.max_in_flight
-            && self.parts.keeper.is_held(SHARD)
-            && let Some(id) = self.ready.pop_front()
-        {
-            let Some(served) = self.served.get_mut(&id) else { continue };
-            served.queued = false;
-            let (next, changed) = served.next(self.tail, now);
-            if changed {
-                self.dirty.insert(id.clone());
-            }
-            match next {
-                Next::Nothing => {}
-                Next::Wait(at) => drop(self.timers.insert((at, id))),
-                Next::Refill => {
-                    served.refilling = true;
-                    let (bus, from) = (self.parts.bus.clone(), served.scan);
-                    self.refills
-                        .spawn(async move { (id, Scribe::new(bus).stretch(from, QUEUE).await) });
-                }
-                Next::Event(logged, sequence) => {
-                    served.record.begin(&logged, sequence);
-                    let opening = logged.event.kind == EventKind::Opened;
-                    let late = opening && self.closed.contains(&logged.event.alert.id);
-                    self.start(&id, Cargo::Event { logged, sequence, late });
-                }
-                Next::Ping(request) => self.start(&id, Cargo::Ping(request)),
-            }
-        }
-    }
-
-    fn start(&mut self, id: &SubscriptionId, cargo: Cargo) {
-        let Some(served) = self.served.get_mut(id) else { return };
-        served.busy = true;
-        let order = Order {
-            subscription: id.clone(),
-            url: served.wanted.url.clone(),
-            keys: served.keys.clone(),
-            cargo,
-            public_url: self.parts.settings.public_url.clone(),
-            timeout: self.parts.settings.timeout,
-        };
-        let clock = self.parts.settings.clock.clone();
-        self.sends.spawn(send(self.parts.client.clone(), clock, order));
-    }
-
-    fn take_sent(&mut self, sent: Sent) {
-        let id = sent.subscription.clone();
-        let now = self.now();
-        let Some(served) = self.served.get_mut(&id) else { return };
-        served.busy = false;
-        let mut outcome = sent.reply.outcome();
-        match &sent.cargo {
-            Cargo::Ping(request) => {
-                served.record.requests_done = served.record.requests_done.max(request.number);
-                if outcome == Outcome::Delivered {
-                    served.record.next_attempt = None;
-                }
-            }
-            Cargo::Event { logged, .. } => {
-                let at = (now, fastrand::f64());
-                let wanted = &served.wanted;
-                if let Settled::Done(done) = served.record.settle(wanted, logged, sent.reply, at) {
-                    outcome = done;
-                    if served.front(logged.seq).is_some() {
-                        served.done();
-                    }
-                }
-            }
-        }
-        self.parts.attempts.note(attempt(&sent, outcome));
-        self.dirty.insert(id.clone());
-        self.enqueue(id);
-    }
-
-    /// One write at a time; the next takes what gathered meanwhile.
-    fn start_write(&mut self) {
-        if !self.writes.is_empty() || self.dirty.is_empty() || !self.parts.keeper.is_held(SHARD) {
-            return;
-        }
-        let mut group = Vec::new();
-        let mut members = Vec::new();
-        for id in std::mem::take(&mut self.dirty) {
-            let Some(served) = self.served.get(&id) else { continue };
-            let value = serde_json::to_vec(&served.record).expect("plain data has a JSON form");
-            let key = id.as_str().to_owned();
-            group.push(Put { key, value: Bytes::from(value), expect: served.revision });
-            members.push((id, served.record.cursor));
-        }
-        if !group.is_empty() {
-            let bus = self.parts.bus.clone();
-            self.writes
-                .spawn(async move { (members, bus.put_all(Bucket::Deliveries, group).await) });
-        }
-    }
-
-    /// A record that somebody else wrote, or a write of unknown outcome: everything is read again.
-    fn take_written(&mut self, (members, outcomes): Written) -> Result<(), Error> {
-        for ((id, cursor), outcome) in members.into_iter().zip(outcomes?) {
-            let Some(served) = self.served.get_mut(&id) else { continue };
-            match outcome? {
-                PutOutcome::Written(revision) => {
-                    served.revision = Some(revision);
-                    served.written = cursor;
-                    // A version that came during the write is in the next one.
-                    if !self.dirty.contains(&id) && served.barrier.take().is_some() {
-                        self.enqueue(id);
-                    }
-                }
-                PutOutcome::Conflict => {
-                    let source = "the record changed under its owner".into();
-                    return Err(Error::Away { what: format!("writing delivery {id}"), source });
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn wake_due(&mut self) {
         let now = self.now();
         while let Some((at, _)) = self.timers.first()
@@ -484,25 +232,6 @@ impl<B: Bus> Desk<'_, B> {
 
     fn now(&self) -> Time {
         Time::from_millis(self.parts.settings.clock.now_ms())
-    }
-}
-
-fn attempt(sent: &Sent, outcome: Outcome) -> Attempt {
-    let status = match sent.reply {
-        Reply::Status(status, _) => Some(status),
-        _ => None,
-    };
-    Attempt {
-        v: Version,
-        subscription: sent.subscription.clone(),
-        event: sent.cargo.id(),
-        kind: sent.cargo.kind().to_owned(),
-        sequence: sent.cargo.sequence(),
-        at: sent.at,
-        outcome,
-        status,
-        duration_ms: u64::try_from(sent.took.as_millis()).unwrap_or(u64::MAX),
-        remark: sent.reply.remark().map(str::to_owned),
     }
 }
 

@@ -114,7 +114,8 @@ impl Shard {
         {
             return;
         }
-        let context = Context { rules: rules.rules(), ruleset: rules.digest() };
+        let context =
+            Context { rules: rules.rules(), ruleset: rules.digest(), places: rules.places() };
         let input = Input { article, matches: &matches, position: read.stored.seq };
         let step = self.book.apply(&context, &input);
         self.note(step.events, group);
@@ -134,7 +135,8 @@ impl Shard {
 
     /// Lets timers act up to `now`.
     pub(super) fn advance(&mut self, number: u16, now: Time, rules: &RuleSet, group: &mut Group) {
-        let context = Context { rules: rules.rules(), ruleset: rules.digest() };
+        let context =
+            Context { rules: rules.rules(), ruleset: rules.digest(), places: rules.places() };
         let events = self.book.advance(&context, now);
         self.note(events, group);
         self.collect(number, group);
