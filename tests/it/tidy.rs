@@ -62,8 +62,7 @@ const TOP: [&str; 13] = [
 ];
 
 /// Calls that appear nowhere, and what to write instead.
-const BANNED: [(&str, &str); 8] = [
-    ("#[path", "a submodule is foo.rs beside foo/"),
+const BANNED: [(&str, &str); 7] = [
     ("tokio::spawn", "spawn on a JoinSet or TaskTracker"),
     ("unbounded_channel", "every queue has a limit"),
     ("todo!", "finish it"),
