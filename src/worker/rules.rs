@@ -4,6 +4,7 @@
 //! events, write the verdicts, move the cursor. A crash anywhere repeats the rest, and a repeat is
 //! a no-op: states know what they have applied, events and verdicts are their subjects.
 
+mod matching;
 mod shard;
 mod write;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
@@ -23,8 +25,6 @@ use crate::bus::Stored;
 use crate::bus::Stream;
 use crate::bus::Until;
 use crate::clock::Clock;
-use crate::model::Article;
-use crate::model::Match;
 use crate::model::Time;
 use crate::rules::RuleSet;
 use crate::telemetry::Board;
@@ -34,6 +34,8 @@ use crate::telemetry::metric;
 use crate::worker::lease::Change;
 use crate::worker::lease::Keeper;
 use crate::worker::lease::Settings as LeaseSettings;
+use matching::Read;
+use matching::match_all;
 use shard::Shard;
 
 /// Most articles stepped before their states are written as one group.
@@ -45,7 +47,9 @@ const RETRY: Duration = Duration::from_millis(200);
 /// Longest time for reading the states of shards that were taken.
 const LOADING: Duration = Duration::from_secs(60);
 /// Longest wait for timers, so that a clock that was set is noticed.
-const MAX_TIMER_WAIT: Duration = Duration::from_secs(10);
+const MAX_TIMER_WAIT: Duration = Duration::from_secs(5);
+/// How often it is looked at whether the reader stands still before unread articles.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What a rules worker works with.
 #[derive(Clone, Debug)]
@@ -60,12 +64,6 @@ pub struct Settings {
     pub board: Board,
 }
 
-/// An article that was read and what matched; none where it cannot be understood.
-struct Read {
-    stored: Stored,
-    article: Option<(Article, Vec<Match>)>,
-}
-
 struct Worker<B> {
     bus: B,
     settings: Settings,
@@ -74,6 +72,9 @@ struct Worker<B> {
     reader: Option<Reader>,
     /// Last position the reader delivered or passed.
     position: u64,
+    /// When it was last looked at whether the reader stands still, and its position then.
+    looked_at: Instant,
+    position_then: u64,
 }
 
 /// Runs until `stop`; then finishes what is begun and gives its shards back.
@@ -92,6 +93,8 @@ pub async fn run<B: Bus>(
         shards: BTreeMap::new(),
         reader: None,
         position: 0,
+        looked_at: Instant::now(),
+        position_then: 0,
     };
     let mut renewals = tokio::task::JoinSet::new();
     let kept = keeper.clone();
@@ -166,10 +169,18 @@ impl<B: Bus> Worker<B> {
         }
         if !grants.is_empty() {
             let loading = shard::load(&self.bus, &self.keeper, &grants);
-            let taken = tokio::time::timeout(LOADING, loading).await.map_err(|late| {
-                let what = "reading alert states".to_owned();
-                crate::bus::Error::Away { what, source: late.into() }
-            })??;
+            let loaded = match tokio::time::timeout(LOADING, loading).await {
+                Ok(loaded) => loaded,
+                Err(late) => {
+                    let what = "reading alert states".to_owned();
+                    Err(crate::bus::Error::Away { what, source: late.into() })
+                }
+            };
+            if loaded.is_err() {
+                // They are held and nobody works on them: the keeper takes them anew.
+                grants.iter().for_each(|grant| self.keeper.drop_shard(grant.shard));
+            }
+            let taken = loaded?;
             self.shards.extend(taken);
             write::republish(&self.bus, &self.shards, &grants).await?;
             tracing::info!(taken = grants.len(), held = self.shards.len(), "Rules shards taken");
@@ -297,7 +308,9 @@ impl<B: Bus> Worker<B> {
     }
 
     async fn write(&mut self, mut group: write::Group) -> Result<(), crate::bus::Error> {
-        write::states(&self.bus, &mut self.shards, &mut group).await?;
+        for lost in write::states(&self.bus, &mut self.shards, &mut group).await? {
+            self.keeper.drop_shard(lost);
+        }
         let (events, verdicts) = tokio::join!(
             write::events(&self.bus, &group.events),
             write::verdicts(&self.bus, &group.verdicts),
@@ -313,12 +326,14 @@ impl<B: Bus> Worker<B> {
     /// Timers run on the clock of the log: never ahead of an unread article.
     async fn fire_timers(&mut self) -> Result<(), crate::bus::Error> {
         let now = self.now();
-        if self.shards.values().all(|s| s.next_due.is_none_or(|due| due > now)) {
+        let due = self.shards.values().any(|s| s.next_due.is_some_and(|due| due <= now));
+        if !due && self.looked_at.elapsed() < LOOK_EVERY {
             return Ok(());
         }
         let end = self.bus.end(Stream::Articles).await?;
-        if self.position < end {
-            return Ok(());
+        self.look_at_reader(end);
+        if !due || self.position < end {
+            return self.open_reader().await;
         }
         self.shards.retain(|shard, _| self.keeper.is_held(*shard));
         let rules = self.settings.rules.load_full();
@@ -327,6 +342,20 @@ impl<B: Bus> Worker<B> {
             shard.advance(*number, now, &rules, &mut group);
         }
         self.write(group).await
+    }
+
+    /// A reader that has stood still before unread articles for a while is opened anew.
+    fn look_at_reader(&mut self, end: u64) {
+        if self.looked_at.elapsed() < LOOK_EVERY {
+            return;
+        }
+        let stands = self.reader.is_some() && self.position < end;
+        if stands && self.position == self.position_then {
+            tracing::warn!(position = self.position, end, "Reader of articles stood still");
+            self.reader = None;
+        }
+        self.looked_at = Instant::now();
+        self.position_then = self.position;
     }
 
     fn until_timer(&self) -> Duration {
@@ -360,27 +389,4 @@ async fn next(reader: &mut Option<Reader>) -> Option<Result<Item, crate::bus::Er
         Some(reader) => reader.next().await,
         None => std::future::pending().await,
     }
-}
-
-/// Decodes and matches off the runtime. A panic in there ends the worker: the lease counts it.
-async fn match_all(batch: Vec<Stored>, rules: Arc<RuleSet>) -> Vec<Read> {
-    let work = move || batch.into_iter().map(|stored| match_one(stored, &rules)).collect();
-    match tokio::task::spawn_blocking(work).await {
-        Ok(read) => read,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
-fn match_one(stored: Stored, rules: &RuleSet) -> Read {
-    let article = serde_json::from_slice::<Article>(&stored.payload).ok();
-    let article = article.map(|article| {
-        let began = std::time::Instant::now();
-        let matches = rules.matches(&article);
-        metrics::histogram!(metric::MATCH_SECONDS).record(began.elapsed());
-        for one in &matches {
-            metrics::counter!(metric::MATCHES, "rule" => one.rule.to_string()).increment(1);
-        }
-        (article, matches)
-    });
-    Read { stored, article }
 }

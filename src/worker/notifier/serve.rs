@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bucket;
@@ -47,7 +48,9 @@ const MAX_CLOSED: usize = 10_000;
 /// Longest time for reading everything at the start of a lease.
 const OPENING: Duration = Duration::from_secs(60);
 /// Longest sleep, so that a clock that was set is noticed.
-const MAX_SLEEP: Duration = Duration::from_secs(10);
+const MAX_SLEEP: Duration = Duration::from_secs(5);
+/// How often it is looked at whether the tail stands still before unread events.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What serving needs.
 pub(super) struct Parts<B> {
@@ -67,6 +70,9 @@ struct Desk<'a, B> {
     served: BTreeMap<SubscriptionId, Served>,
     /// Position of the tail: the log has been read up to here.
     tail: u64,
+    /// When it was last looked at whether the tail stands still, and its position then.
+    looked_at: Instant,
+    tail_then: u64,
     closed: HashSet<AlertId>,
     closed_order: VecDeque<AlertId>,
     /// Subscriptions to look at, each once, in fair order.
@@ -120,6 +126,8 @@ async fn open<B: Bus>(parts: &Parts<B>) -> Result<(Desk<'_, B>, Reader, Watch), 
         scribe: Scribe::new(parts.bus.clone()),
         served: BTreeMap::new(),
         tail,
+        looked_at: Instant::now(),
+        tail_then: 0,
         closed: HashSet::new(),
         closed_order: VecDeque::new(),
         ready: VecDeque::new(),
@@ -179,7 +187,12 @@ impl<B: Bus> Desk<'_, B> {
                 Woken::Definition(Some(change)) => self.take_definition(&change?, None).await?,
                 Woken::Item(Some(item)) => self.take_item(item?).await?,
                 Woken::Definition(None) | Woken::Item(None) => return Ok(()),
-                Woken::Timer => self.wake_due(),
+                Woken::Timer => {
+                    self.wake_due();
+                    if self.tail_stands_still().await? {
+                        return Ok(());
+                    }
+                }
             }
         }
     }
@@ -194,6 +207,22 @@ impl<B: Bus> Desk<'_, B> {
         }
         let waiting = self.served.values().filter(|s| s.has_waiting()).count();
         metrics::gauge!(metric::DELIVERY_WAITING).set(u32::try_from(waiting).unwrap_or(u32::MAX));
+    }
+
+    /// Whether the tail has stood still before unread events for a while: then everything is
+    /// opened anew.
+    async fn tail_stands_still(&mut self) -> Result<bool, Error> {
+        if self.looked_at.elapsed() < LOOK_EVERY {
+            return Ok(false);
+        }
+        let end = self.parts.bus.end(Stream::Events).await?;
+        let stands = self.tail < end && self.tail == self.tail_then;
+        if stands {
+            tracing::warn!(tail = self.tail, end, "Reader of events stood still");
+        }
+        self.looked_at = Instant::now();
+        self.tail_then = self.tail;
+        Ok(stands)
     }
 
     fn until_timer(&self) -> Duration {

@@ -21,7 +21,7 @@ use crate::model::names;
 use crate::rules::RuleSet;
 use crate::worker::lease::Grant;
 use crate::worker::lease::Keeper;
-use crate::worker::rules::Read;
+use crate::worker::rules::matching::Read;
 use crate::worker::rules::write::Group;
 
 /// A shard that this worker owns.

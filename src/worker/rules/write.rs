@@ -35,12 +35,14 @@ pub(super) struct Group {
 }
 
 /// Writes the changed states as one group. A state that somebody else wrote means that its
-/// shard's lease is lost: the shard is dropped, and with it what it wanted to publish.
+/// shard's lease is lost: the shard is dropped, and with it what it wanted to publish. Answers
+/// these shards.
 pub(super) async fn states<B: Bus>(
     bus: &B,
     shards: &mut BTreeMap<u16, Shard>,
     group: &mut Group,
-) -> Result<(), Error> {
+) -> Result<BTreeSet<u16>, Error> {
+    let mut lost = BTreeSet::new();
     let keys: BTreeSet<(u16, StateKey)> = std::mem::take(&mut group.changed).into_iter().collect();
     let mut written = Vec::with_capacity(keys.len());
     let mut puts = Vec::with_capacity(keys.len());
@@ -53,7 +55,6 @@ pub(super) async fn states<B: Bus>(
     }
     if !puts.is_empty() {
         let outcomes = bus.put_all(Bucket::Alerts, puts).await?;
-        let mut lost = BTreeSet::new();
         for ((number, at), outcome) in written.into_iter().zip(outcomes) {
             match outcome? {
                 PutOutcome::Written(revision) => {
@@ -66,7 +67,8 @@ pub(super) async fn states<B: Bus>(
         }
         drop_lost(shards, group, &lost);
     }
-    forget(bus, shards, group).await
+    forget(bus, shards, group).await?;
+    Ok(lost)
 }
 
 fn drop_lost(shards: &mut BTreeMap<u16, Shard>, group: &mut Group, lost: &BTreeSet<u16>) {

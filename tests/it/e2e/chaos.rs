@@ -9,6 +9,7 @@ use crate::e2e::Desk;
 use crate::e2e::Process;
 use crate::e2e::RULES;
 use crate::e2e::Receiver;
+use crate::e2e::ask;
 use crate::e2e::flow::events;
 use crate::e2e::flow::leases_taken;
 use crate::e2e::flow::load;
@@ -80,7 +81,21 @@ async fn one_process_killed_again_and_again_loses_nothing() {
         kills += 1;
     }
     pusher.thread.join().unwrap();
+    let _shown = Shown(process.api());
     assert_eq!(events(&receiver, RINGING), expected);
+}
+
+/// Where everything stands, if the test fails.
+struct Shown(String);
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for path in ["readyz?verbose", "v1/subscriptions", "v1/alerts?limit=1000"] {
+                println!("{path}: {:?}", ask("GET", &format!("{}/{path}", self.0), "", b""));
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,5 +127,6 @@ async fn workers_and_the_server_killed_again_and_again_lose_nothing() {
         nats.run();
     }
     pusher.thread.join().unwrap();
+    let _shown = Shown(workers[0].api());
     assert_eq!(events(&receiver, RINGING), expected);
 }
