@@ -1,133 +1,51 @@
-//! The house rules that no compiler checks: edges between modules, sizes, banned calls.
+//! House rules that no compiler knows: the module table, sizes, names of files, banned calls.
+
+mod code;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// A module and the modules it may use, each listed before it.
-const MODULES: [(&str, &[&str]); 18] = [
-    ("model", &[]),
-    ("clock", &[]),
-    ("telemetry", &[]),
-    ("supervise", &[]),
-    ("text", &[]),
-    ("feed", &["model", "text"]),
-    ("rules", &["model", "text"]),
-    ("alerts", &["model", "text"]),
-    ("delivery", &["model"]),
-    ("store", &[]),
-    ("bus", &["model", "store", "telemetry"]),
-    ("egress", &["telemetry"]),
-    ("source", &["model", "clock", "feed", "egress", "bus", "telemetry"]),
-    (
-        "worker",
-        &[
-            "model",
-            "clock",
-            "telemetry",
-            "text",
-            "feed",
-            "rules",
-            "alerts",
-            "delivery",
-            "store",
-            "bus",
-            "egress",
-            "source",
-        ],
-    ),
-    (
-        "api",
-        &[
-            "model",
-            "clock",
-            "telemetry",
-            "text",
-            "feed",
-            "rules",
-            "alerts",
-            "delivery",
-            "store",
-            "bus",
-            "egress",
-            "source",
-        ],
-    ),
-    (
-        "config",
-        &[
-            "model",
-            "clock",
-            "telemetry",
-            "text",
-            "feed",
-            "rules",
-            "alerts",
-            "delivery",
-            "store",
-            "bus",
-            "egress",
-            "source",
-            "worker",
-            "api",
-        ],
-    ),
-    (
-        "app",
-        &[
-            "model",
-            "clock",
-            "telemetry",
-            "supervise",
-            "text",
-            "feed",
-            "rules",
-            "alerts",
-            "delivery",
-            "store",
-            "bus",
-            "egress",
-            "source",
-            "worker",
-            "api",
-            "config",
-        ],
-    ),
+use code::Code;
+
+/// What a module may use; each names only rows above it.
+const TABLE: [(&str, Uses); 18] = [
+    ("model", Uses::Only(&[])),
+    ("clock", Uses::Only(&[])),
+    ("telemetry", Uses::Only(&[])),
+    ("supervise", Uses::Only(&[])),
+    ("text", Uses::Only(&[])),
+    ("feed", Uses::Only(&["model", "text"])),
+    ("rules", Uses::Only(&["model", "text"])),
+    ("alerts", Uses::Only(&["model", "text"])),
+    ("delivery", Uses::Only(&["model"])),
+    ("store", Uses::Only(&[])),
+    ("bus", Uses::Only(&["model", "store", "telemetry"])),
+    ("egress", Uses::Only(&["telemetry"])),
+    ("source", Uses::Only(&["model", "clock", "feed", "egress", "bus", "telemetry"])),
+    ("worker", Uses::AllAboveBut(&["supervise"])),
+    ("api", Uses::AllAboveBut(&["supervise", "worker"])),
+    ("config", Uses::AllAboveBut(&["supervise"])),
+    ("app", Uses::AllAboveBut(&[])),
     (
         "cli",
-        &[
+        Uses::Only(&[
             "app",
             "config",
             "telemetry",
+            "supervise",
             "model",
             "text",
             "feed",
             "rules",
             "alerts",
             "delivery",
-            "supervise",
-        ],
+        ]),
     ),
 ];
 
-const MAX_FILE_LINES: usize = 400;
-const MAX_FUNCTION_LINES: usize = 70;
-
-/// Text that product code does not contain.
-const BANNED: [&str; 8] = [
-    "tokio::spawn(",
-    "unbounded_channel",
-    "todo!(",
-    "unimplemented!(",
-    "dbg!(",
-    ".unwrap()",
-    "std::env::var(",
-    "#[allow(",
-];
-
-/// What is visible at the top.
-const TOP: [&str; 14] = [
+/// What may be seen at the top of the repository.
+const TOP: [&str; 13] = [
     "Cargo.toml",
     "Cargo.lock",
     "README.md",
@@ -141,181 +59,215 @@ const TOP: [&str; 14] = [
     "docs",
     "benches",
     "examples",
-    "target",
 ];
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+/// Calls that appear nowhere, and what to write instead.
+const BANNED: [(&str, &str); 7] = [
+    ("tokio::spawn", "spawn on a JoinSet or TaskTracker"),
+    ("unbounded_channel", "every queue has a limit"),
+    ("todo!", "finish it"),
+    ("unimplemented!", "finish it"),
+    ("dbg!", "remove it"),
+    ("#[ignore", "every test runs"),
+    ("#![ignore", "every test runs"),
+];
+
+/// Calls that do not appear in the product.
+const BANNED_IN_PRODUCT: [(&str, &str); 2] = [
+    (".unwrap()", "return an error, or expect with the reason why it holds"),
+    ("env::var", "only main reads the environment"),
+];
+
+const MAX_FILE: usize = 400;
+const MAX_FUNCTION: usize = 70;
+
+#[derive(Clone, Copy)]
+enum Uses {
+    Only(&'static [&'static str]),
+    AllAboveBut(&'static [&'static str]),
 }
 
-fn files(below: &Path) -> Vec<PathBuf> {
+impl Uses {
+    fn allow(self, row: usize, used: &str) -> bool {
+        match self {
+            Self::Only(names) => names.contains(&used),
+            Self::AllAboveBut(names) => {
+                TABLE[..row].iter().any(|(name, _)| *name == used) && !names.contains(&used)
+            }
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Rust files under a folder, by path below the repository.
+fn files(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(below).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else if path.ends_with("tests.rs") || path.to_str().unwrap().ends_with("_tests.rs") {
-            // Unit tests in a file of their own.
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            found.push(path);
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        for path in entries.map(|e| e.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push(path.strip_prefix(root()).unwrap().to_owned());
+            }
         }
     }
     found.sort();
     found
 }
 
-/// The lines before the tests at the end of a file.
-fn product(text: &str) -> Vec<&str> {
-    let mut lines: Vec<&str> = text.lines().collect();
-    let tests = lines.windows(2).position(|w| {
-        w[0].starts_with("#[cfg(test)]") && w[1].contains("mod ") && w[1].ends_with('{')
-    });
-    lines.truncate(tests.unwrap_or(lines.len()));
-    lines
+fn read(path: &Path) -> Code {
+    Code::of(&std::fs::read_to_string(root().join(path)).unwrap())
 }
 
-fn name(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap().display().to_string()
-}
-
-/// The top-level module a file belongs to.
+/// The top-level module a file under src/ belongs to.
 fn module(path: &Path) -> String {
-    let rest = path.strip_prefix(root().join("src")).unwrap();
-    let first = rest.components().next().unwrap().as_os_str().to_str().unwrap();
-    first.trim_end_matches(".rs").to_owned()
+    let part = path.components().nth(1).unwrap().as_os_str().to_string_lossy();
+    part.trim_end_matches(".rs").to_owned()
 }
 
-/// Modules named behind `crate::` in a line of code.
-fn used(line: &str) -> Vec<String> {
-    let code = line.trim_start();
-    if code.starts_with("//") {
-        return Vec::new();
+/// Files whose module is declared for tests only.
+fn test_files(sources: &[(PathBuf, Code)]) -> BTreeSet<PathBuf> {
+    let mut tests = BTreeSet::new();
+    for (path, code) in sources {
+        let stem = path.file_stem().unwrap();
+        let own = path.parent().unwrap().to_owned();
+        let folder = if stem == "lib" { own } else { own.join(stem) };
+        for name in code.test_modules() {
+            tests.insert(folder.join(format!("{name}.rs")));
+        }
     }
-    code.split("crate::")
-        .skip(1)
-        .map(|rest| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect())
-        .filter(|name: &String| MODULES.iter().any(|(module, _)| module == name))
-        .collect()
+    tests
 }
 
-fn report(what: &str, faults: &[String]) {
-    assert!(faults.is_empty(), "{what}:\n{}", faults.join("\n"));
-}
-
-#[test]
-fn a_module_uses_only_what_the_table_allows() {
-    let mut faults = Vec::new();
-    for path in files(&root().join("src")) {
-        let module = module(&path);
-        let Some((_, allowed)) = MODULES.iter().find(|(name, _)| *name == module) else {
-            continue;
-        };
-        let text = fs::read_to_string(&path).unwrap();
-        for (number, line) in product(&text).into_iter().enumerate() {
-            for used in used(line) {
-                if used != module && !allowed.contains(&used.as_str()) {
-                    faults.push(format!("{}:{}: {module} uses {used}", name(&path), number + 1));
-                }
+fn edges(path: &Path, code: &Code, bad: &mut Vec<String>) {
+    let module = module(path);
+    if ["lib", "main"].contains(&module.as_str()) {
+        return;
+    }
+    let Some(row) = TABLE.iter().position(|(name, _)| *name == module) else {
+        bad.push(format!("{}:1: the module {module} is not in the table", path.display()));
+        return;
+    };
+    for (line, text) in code.product() {
+        for used in code::paths(text, "crate::") {
+            if used != module && !TABLE[row].1.allow(row, used) {
+                bad.push(format!("{}:{line}: {module} may not use {used}", path.display()));
             }
         }
     }
-    report("edges that are not in the table", &faults);
 }
 
-#[test]
-fn the_table_lists_a_module_after_what_it_uses_and_knows_them_all() {
-    let mut seen = BTreeSet::new();
-    for (module, allowed) in MODULES {
-        if module != "cli" {
-            assert!(allowed.iter().all(|used| seen.contains(used)), "{module}");
-        }
-        seen.insert(module);
+fn sizes(path: &Path, code: &Code, bad: &mut Vec<String>) {
+    let lines = code.product().count();
+    if lines > MAX_FILE {
+        bad.push(format!("{}:{lines}: more than {MAX_FILE} product lines", path.display()));
     }
-    for entry in fs::read_dir(root().join("src")).unwrap() {
-        let path = entry.unwrap().path();
-        let module = module(&path);
-        let known = seen.contains(module.as_str()) || ["lib", "main"].contains(&module.as_str());
-        assert!(known, "{module} is not in the table");
+    for function in code.functions() {
+        if function.lines > MAX_FUNCTION {
+            bad.push(format!(
+                "{}:{}: {} has {} lines, more than {MAX_FUNCTION}",
+                path.display(),
+                function.at,
+                function.name,
+                function.lines
+            ));
+        }
     }
 }
 
-#[test]
-fn files_and_functions_stay_short() {
-    let mut faults = Vec::new();
-    for path in files(&root().join("src")) {
-        let text = fs::read_to_string(&path).unwrap();
-        let lines = product(&text);
-        if lines.len() > MAX_FILE_LINES {
-            faults.push(format!("{}: {} lines", name(&path), lines.len()));
+fn calls(path: &Path, code: &Code, is_product: bool, bad: &mut Vec<String>) {
+    let mut look = |line: usize, text: &str, banned: &[(&str, &str)]| {
+        for (call, instead) in banned.iter().filter(|(call, _)| text.contains(call)) {
+            bad.push(format!("{}:{line}: {call}: {instead}", path.display()));
         }
-        let mut open: Option<(usize, usize)> = None;
-        for (number, line) in lines.iter().enumerate() {
-            let indent = line.len() - line.trim_start().len();
-            let code = line.trim_start();
-            let words: Vec<&str> = code.split(' ').take(5).collect();
-            let begins = words.contains(&"fn") && !code.starts_with("//");
-            if open.is_none() && begins && !code.ends_with(';') && !code.ends_with('}') {
-                open = Some((number, indent));
-            }
-            if let Some((_, at)) = open
-                && indent == at
-                && code.starts_with(')')
-                && code.ends_with(';')
-            {
-                open = None;
-            }
-            if let Some((start, at)) = open
-                && *line == format!("{}}}", " ".repeat(at))
-            {
-                let length = number - start + 1;
-                if length > MAX_FUNCTION_LINES {
-                    faults.push(format!("{}:{}: {length} lines", name(&path), start + 1));
-                }
-                open = None;
-            }
-        }
+    };
+    for (line, text) in code.lines() {
+        look(line, text, &BANNED);
     }
-    report("too long", &faults);
+    let is_main = path == Path::new("src/main.rs");
+    for (line, text) in code.product().filter(|_| is_product && !is_main) {
+        look(line, text, &BANNED_IN_PRODUCT);
+    }
 }
 
-#[test]
-fn banned_calls_and_layouts_do_not_occur() {
-    let mut faults = Vec::new();
-    for path in files(&root().join("src")).into_iter().chain(files(&root().join("tests"))) {
-        if path.ends_with("mod.rs") {
-            faults.push(format!("{}: write foo.rs and foo/", name(&path)));
-        }
-        let text = fs::read_to_string(&path).unwrap();
-        let ignored = ["#[ign", "ore"].concat();
-        let in_tests = path.starts_with(root().join("tests"));
-        let lines = if in_tests { text.lines().collect() } else { product(&text) };
-        for (number, line) in lines.into_iter().enumerate() {
-            let code = line.trim_start();
-            if code.starts_with("//") {
-                continue;
-            }
-            let banned = BANNED.iter().find(|b| !in_tests && line.contains(**b));
-            let banned =
-                banned.copied().or(code.starts_with(&ignored).then_some("an ignored test"));
-            if let Some(banned) = banned {
-                faults.push(format!("{}:{}: {banned}", name(&path), number + 1));
-            }
-            if code.starts_with("use ") && code.contains('{') {
-                faults.push(format!("{}:{}: one use per line", name(&path), number + 1));
-            }
+fn layout(path: &Path, code: &Code, bad: &mut Vec<String>) {
+    if path.file_name().is_some_and(|name| name == "mod.rs") {
+        bad.push(format!("{}:1: a submodule is foo.rs beside foo/", path.display()));
+    }
+    for (line, text) in code.lines() {
+        let text = text.trim_start();
+        let is_use = ["use ", "pub use ", "pub(crate) use ", "pub(super) use "]
+            .iter()
+            .any(|start| text.starts_with(start));
+        if is_use && (text.contains('{') || !text.trim_end().ends_with(';')) {
+            bad.push(format!("{}:{line}: one use a line, one name a use", path.display()));
         }
     }
-    report("banned", &faults);
+}
+
+fn top_level(bad: &mut Vec<String>) {
+    let ignored = std::fs::read_to_string(root().join(".gitignore")).unwrap();
+    let ignored: Vec<&str> = ignored.lines().map(|l| l.trim_matches('/')).collect();
+    for entry in std::fs::read_dir(root()).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        let is_known = TOP.contains(&name.as_str()) || ignored.contains(&name.as_str());
+        if !name.starts_with('.') && !is_known {
+            bad.push(format!("{name}:1: not one of the names at the top of the repository"));
+        }
+    }
+}
+
+fn module_list(bad: &mut Vec<String>) {
+    let lib = read(Path::new("src/lib.rs"));
+    let listed: Vec<String> = lib
+        .lines()
+        .filter_map(|(_, text)| Some(text.strip_prefix("pub mod ")?.trim_end_matches(';').into()))
+        .collect();
+    if !listed.is_sorted() {
+        bad.push("src/lib.rs:1: modules are listed alphabetically".into());
+    }
+    for name in listed.iter().filter(|name| TABLE.iter().all(|(row, _)| row != name)) {
+        bad.push(format!("src/lib.rs:1: the module {name} is not in the table"));
+    }
 }
 
 #[test]
-fn only_the_agreed_names_are_visible_at_the_top() {
-    let mut faults = Vec::new();
-    for entry in fs::read_dir(root()).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if !name.starts_with('.') && !TOP.contains(&name.as_str()) {
-            faults.push(name);
+fn the_house_rules_hold() {
+    let sources: Vec<(PathBuf, Code)> =
+        files("src").into_iter().map(|path| (path.clone(), read(&path))).collect();
+    let tests = test_files(&sources);
+    let mut bad = Vec::new();
+    for (path, code) in &sources {
+        let is_product = !tests.contains(path) && !path.to_string_lossy().ends_with("_tests.rs");
+        if is_product {
+            edges(path, code, &mut bad);
+            sizes(path, code, &mut bad);
+        }
+        calls(path, code, is_product, &mut bad);
+        layout(path, code, &mut bad);
+    }
+    for path in ["tests", "benches", "examples"].into_iter().flat_map(files) {
+        let code = read(&path);
+        calls(&path, &code, false, &mut bad);
+        layout(&path, &code, &mut bad);
+    }
+    module_list(&mut bad);
+    top_level(&mut bad);
+    assert!(bad.is_empty(), "{} house rules are broken:\n{}", bad.len(), bad.join("\n"));
+}
+
+#[test]
+fn the_table_names_only_rows_above() {
+    for (row, (name, uses)) in TABLE.iter().enumerate() {
+        let (Uses::Only(names) | Uses::AllAboveBut(names)) = uses;
+        for used in *names {
+            let above = TABLE[..row].iter().any(|(other, _)| other == used);
+            assert!(above, "{name} names {used}");
         }
     }
-    report("not agreed", &faults);
 }
