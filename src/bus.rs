@@ -49,9 +49,13 @@ mod nats;
 mod place;
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Poll;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
 
 use crate::model::Time;
 
@@ -310,9 +314,28 @@ impl Reader {
         self.0.recv().await
     }
 
+    /// Every record up to the end, for a reader that ends.
+    pub async fn records(self) -> Result<Vec<Stored>, Error> {
+        self.filter_map(|item| match item {
+            Ok(Item::Record(stored)) => Some(Ok(stored)),
+            Ok(Item::Overtaken { .. }) => None,
+            Err(error) => Some(Err(error)),
+        })
+        .collect()
+        .await
+    }
+
     /// What has already arrived; none if that is nothing.
     pub fn ready(&mut self) -> Option<Result<Item, Error>> {
         self.0.try_recv().ok()
+    }
+}
+
+impl tokio_stream::Stream for Reader {
+    type Item = Result<Item, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context)
     }
 }
 

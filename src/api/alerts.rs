@@ -16,7 +16,6 @@ use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::bus::Bucket;
 use crate::bus::Bus;
-use crate::bus::Item;
 use crate::bus::Selection;
 use crate::bus::Stream;
 use crate::bus::Until;
@@ -116,10 +115,8 @@ pub(super) async fn show<B: Bus>(
 async fn history<B: Bus>(app: &App<B>, filter: &str) -> Result<Vec<Logged>, Problem> {
     let selection =
         Selection { from: crate::bus::From::Start, until: Until::End, filter: filter.to_owned() };
-    let mut reader = app.bus.read(Stream::Events, selection).await?;
     let mut events: Vec<Logged> = Vec::new();
-    while let Some(item) = reader.next().await {
-        let Item::Record(stored) = item? else { continue };
+    for stored in app.bus.read(Stream::Events, selection).await?.records().await? {
         let Ok(event) = serde_json::from_slice::<Event>(&stored.payload) else { continue };
         let earlier: Arc<[Facts]> = events.iter().map(|l| Facts::of(l.seq, &l.event)).collect();
         events.push(Logged { seq: stored.seq, event, earlier });

@@ -19,7 +19,6 @@ use crate::api::problem::content_type;
 use crate::bus::Bucket;
 use crate::bus::Bus;
 use crate::bus::From;
-use crate::bus::Item;
 use crate::bus::Selection;
 use crate::bus::Stored;
 use crate::bus::Stream;
@@ -198,12 +197,5 @@ async fn read<B: Bus>(
     filter: String,
 ) -> Result<Vec<Stored>, Problem> {
     let selection = Selection { from: From::Start, until: Until::End, filter };
-    let mut reader = app.bus.read(stream, selection).await?;
-    let mut all = Vec::new();
-    while let Some(item) = reader.next().await {
-        if let Item::Record(stored) = item? {
-            all.push(stored);
-        }
-    }
-    Ok(all)
+    Ok(app.bus.read(stream, selection).await?.records().await?)
 }
