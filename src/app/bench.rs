@@ -26,6 +26,8 @@ const RULES: &str =
     "version: 1\nrules:\n  - {id: bench, any: [siren], key: source, update_every: never}\n";
 /// Size of a record in `bench bus`.
 const RECORD: usize = 1024;
+/// Longest wait for a NATS server.
+const CONNECTING: Duration = Duration::from_secs(10);
 /// Longest wait for one webhook.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -113,7 +115,7 @@ pub async fn bus(settings: Settings) -> anyhow::Result<Figures> {
     let sync = disk_sync(&place.folder)?;
     match &settings.nats {
         Some(url) => {
-            let bus = app::connect(&nats(url), "bench").await?;
+            let bus = connected(url).await?;
             measure_bus(&bus, "nats", &settings, sync).await
         }
         None => {
@@ -123,8 +125,16 @@ pub async fn bus(settings: Settings) -> anyhow::Result<Figures> {
     }
 }
 
-fn nats(url: &str) -> Nats {
-    Nats { url: url.to_owned(), replicas: 1, login: None }
+/// A bus on a server that answers.
+async fn connected(url: &str) -> anyhow::Result<crate::bus::Nats> {
+    let nats = Nats { url: url.to_owned(), replicas: 1, login: None };
+    let bus = app::connect(&nats, "bench").await?;
+    let until = Instant::now() + CONNECTING;
+    while !bus.is_connected() {
+        anyhow::ensure!(Instant::now() < until, "no NATS server answers at {url}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(bus)
 }
 
 async fn measure_bus<B: Bus>(

@@ -19,8 +19,8 @@ use crate::app::bench::Place;
 use crate::app::bench::RULES;
 use crate::app::bench::Settings;
 use crate::app::bench::Times;
+use crate::app::bench::connected;
 use crate::app::bench::disk_sync;
-use crate::app::bench::nats;
 use crate::app::bench::publish_many;
 use crate::app::receiver::Received;
 use crate::app::receiver::Receiver;
@@ -53,7 +53,7 @@ pub async fn pipeline(settings: Settings) -> anyhow::Result<Figures> {
     let sync = disk_sync(&place.folder)?;
     match &settings.nats {
         Some(url) => {
-            let bus = app::connect(&nats(url), "bench").await?;
+            let bus = connected(url).await?;
             let floor = publish_many(&bus, fastrand::u64(..), (0, 1, 200)).await?.ms(0.5) * 2.0;
             measure_pipeline(bus, ("nats", floor), &settings, sync).await
         }

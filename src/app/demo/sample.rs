@@ -70,7 +70,7 @@ pub(super) const NEWS: &[Sample] = &[
         title: "Island-wide air raid alert issued in Taiwan after a satellite launch",
         body: "An island-wide air raid alert was issued in Taiwan on Tuesday afternoon after a rocket had \
                carried a satellite over it. The English text on the phones spoke of a missile flyover.",
-        rings: &[("alert.opened", "air-raid-alert")],
+        rings: &[("alert.opened", "air-raid-alert"), ("alert.opened", "missile-launch")],
     },
     Sample {
         paper: Paper::Skylark,
@@ -86,7 +86,7 @@ pub(super) const NEWS: &[Sample] = &[
         title: "Correction: Taiwan air raid alert named a missile by mistake, it was a satellite",
         body: "The ministry corrected its message: the air raid alert in Taiwan wrongly said \
                missile. What flew over was a rocket with a satellite.",
-        rings: &[("alert.retracted", "air-raid-alert")],
+        rings: &[("alert.retracted", "air-raid-alert"), ("alert.retracted", "missile-launch")],
     },
     Sample {
         paper: Paper::Borough,

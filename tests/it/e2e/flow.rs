@@ -232,3 +232,24 @@ async fn a_receiver_that_fails_gets_the_same_webhook_again_and_the_ping_works() 
     assert_eq!(shown["topics"], json!(["*"]));
     assert!(shown.get("secret").is_none() && !shown.to_string().contains("whsec_"));
 }
+
+#[test]
+fn the_demonstration_ends_after_its_last_expected_webhook() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_wirebell"))
+        .args(["demo", "--once"])
+        .current_dir(nowhere.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+    for part in [
+        "http://127.0.0.1:",
+        "verified test.ping",
+        "verified alert.opened",
+        "verified alert.retracted",
+        "verified alert.ended",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+}
