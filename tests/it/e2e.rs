@@ -25,6 +25,10 @@ use axum::routing::any;
 use serde_json::Value;
 use serde_json::json;
 
+/// Tests that keep every core busy run one after the other: together they would measure the
+/// machine and not the program.
+pub(crate) static HEAVY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(150);
 

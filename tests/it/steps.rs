@@ -316,11 +316,13 @@ async fn die_at_every_write<K: Backend>() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_at_any_write_of_the_embedded_store_loses_and_doubles_nothing() {
+    let _alone = crate::e2e::HEAVY.lock().await;
     die_at_every_write::<crate::bus::embedded::Folder>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_at_any_write_to_nats_loses_and_doubles_nothing() {
+    let _alone = crate::e2e::HEAVY.lock().await;
     if crate::support::nats::is_off() {
         return;
     }

@@ -64,6 +64,7 @@ fn pause() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_process_killed_again_and_again_loses_nothing() {
+    let _alone = crate::e2e::HEAVY.lock().await;
     let expected = undisturbed().await;
     let desk = Desk::new(RULES);
     let receiver = Receiver::default();
@@ -100,6 +101,7 @@ impl Drop for Shown {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_and_the_server_killed_again_and_again_lose_nothing() {
+    let _alone = crate::e2e::HEAVY.lock().await;
     let Some(mut nats) = Server::start() else { return };
     let expected = undisturbed().await;
     let desk = Desk::new(RULES);

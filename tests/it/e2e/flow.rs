@@ -173,6 +173,7 @@ pub(crate) fn events(receiver: &Receiver, count: usize) -> BTreeSet<(String, u64
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_workers_of_each_kind_decide_what_one_process_decides() {
+    let _alone = crate::e2e::HEAVY.lock().await;
     let articles = load(2_000, 300);
     let desk = Desk::new(RULES);
     let receiver = Receiver::default();
