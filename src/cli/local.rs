@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::json;
@@ -67,24 +68,14 @@ pub(super) fn matches(args: &args::Match, with: &Invocation) -> Result<(), Failu
         .map_err(|_| Failure::new(78, format!("error: {} is no UTF-8", args.rules.display())))?;
     let rules = crate::rules::load(&[(args.rules.display().to_string(), text)])
         .map_err(|problems| Failure::problems(&problems))?;
-    let stdin = [std::path::PathBuf::from("-")];
+    let stdin = [PathBuf::from("-")];
     let files = if args.files.is_empty() { &stdin[..] } else { &args.files };
-    let mut refused = false;
-    for (path, draft) in drafts(files)? {
-        let draft = match draft {
-            Ok(draft) => draft,
-            Err(rejected) => {
-                refused = true;
-                say(&format!("{path}: {rejected}"));
-                continue;
-            }
-        };
+    each_draft(files, |draft| {
         let article = article(&draft);
         let matched =
             Matched { matches: rules.matches(&article), id: article.id, title: article.title };
         with.output.print(&matched, || matched_text(&matched));
-    }
-    if refused { Err(Failure::silent(1)) } else { Ok(()) }
+    })
 }
 
 fn matched_text(matched: &Matched) -> String {
@@ -112,18 +103,23 @@ fn matched_text(matched: &Matched) -> String {
     out
 }
 
-type ReadDraft = (String, Result<Draft, feed::Rejected>);
-
-fn drafts(files: &[std::path::PathBuf]) -> Result<Vec<ReadDraft>, Failure> {
-    let mut all = Vec::new();
+/// Shows every draft of the files. What is refused is said, and fails the command at the end.
+fn each_draft(files: &[PathBuf], mut show: impl FnMut(Draft)) -> Result<(), Failure> {
+    let mut refused = false;
     for path in files {
         let bytes = read_file(path)?;
         let name = path.display().to_string();
-        let form = feed::Form::of(&name, &bytes);
-        let read = feed::read_articles(&bytes, form, None);
-        all.extend(read.into_iter().map(|draft| (name.clone(), draft)));
+        for draft in feed::read_articles(&bytes, feed::Form::of(&name, &bytes), None) {
+            match draft {
+                Ok(draft) => show(draft),
+                Err(rejected) => {
+                    refused = true;
+                    say(&format!("{name}: {rejected}"));
+                }
+            }
+        }
     }
-    Ok(all)
+    if refused { Err(Failure::silent(1)) } else { Ok(()) }
 }
 
 /// A draft as the rules would see it; the time plays no part in matching.
@@ -169,16 +165,7 @@ struct Inspected {
 
 pub(super) fn inspect(args: &args::Inspect, with: &Invocation) -> Result<(), Failure> {
     let args::Document::Article = args.what;
-    let mut refused = false;
-    for (path, draft) in drafts(std::slice::from_ref(&args.file))? {
-        let draft = match draft {
-            Ok(draft) => draft,
-            Err(rejected) => {
-                refused = true;
-                say(&format!("{path}: {rejected}"));
-                continue;
-            }
-        };
+    each_draft(std::slice::from_ref(&args.file), |draft| {
         let article = article(&draft);
         let shown = Inspected {
             id: article.id,
@@ -192,8 +179,7 @@ pub(super) fn inspect(args: &args::Inspect, with: &Invocation) -> Result<(), Fai
             problems: draft.problems,
         };
         with.output.print(&shown, || inspected_text(&shown));
-    }
-    if refused { Err(Failure::silent(1)) } else { Ok(()) }
+    })
 }
 
 fn inspected_text(shown: &Inspected) -> String {
