@@ -4,14 +4,15 @@ pub mod bench;
 pub mod demo;
 pub mod doctor;
 pub mod receiver;
+mod reload;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
@@ -25,6 +26,7 @@ use crate::bus::NatsSettings;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::Settings;
+use crate::config::Sources;
 use crate::egress::Client;
 use crate::egress::Policy;
 use crate::egress::Resolver;
@@ -37,6 +39,8 @@ use crate::telemetry::metric;
 use crate::worker::lease;
 use crate::worker::notifier;
 use crate::worker::rules;
+use reload::Follows;
+use reload::Live;
 
 /// Which workers run in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,7 @@ pub enum Which {
 struct Parts<B> {
     bus: B,
     config: Config,
+    live: Live,
     /// Names this process among others.
     owner: String,
     /// No other process can be alive on this store.
@@ -170,6 +175,7 @@ async fn start<B: Bus>(
     let parts = Parts {
         client: Client::new(policy, Resolver::system()),
         bus: bus.clone(),
+        live: Live::new(config.rules.clone(), config.sources.clone()),
         config,
         owner: owner(),
         sole,
@@ -190,6 +196,16 @@ async fn start<B: Bus>(
             Ok(api::run_probes(listener, board, metrics, stop).await?)
         });
     }
+    if let Some(origin) = parts.config.origin.clone() {
+        let follows = Follows {
+            rules: which.includes(Which::Rules) || which.includes(Which::Api),
+            sources: which.includes(Which::Ingest),
+        };
+        let (live, board, stop) = (parts.live.clone(), parts.board.clone(), stop.clone());
+        workers.start("reload", async move {
+            Ok(reload::run(origin, (live, follows), board, stop).await?)
+        });
+    }
     let ended = workers.run(grace).await;
     bus.close().await;
     tracing::info!(worker = which.name(), "Wirebell stopped");
@@ -204,9 +220,13 @@ fn start_workers<B: Bus>(
 ) -> anyhow::Result<()> {
     parts.board.set("bus", Health::Ready);
     if which.includes(Which::Ingest) {
-        let (settings, client) = (parts.ingest(), parts.client.clone());
-        let (bus, stop) = (parts.bus.clone(), stop.clone());
-        workers.start("ingest", async move { Ok(source::run(settings, bus, client, stop).await?) });
+        let work = ingest(
+            (parts.bus.clone(), parts.client.clone()),
+            parts.live.sources.subscribe(),
+            (parts.clock.clone(), parts.board.clone()),
+            stop.clone(),
+        );
+        workers.start("ingest", async move { Ok(work.await?) });
     }
     if which.includes(Which::Rules) {
         let (settings, bus, stop) = (parts.rules(), parts.bus.clone(), stop.clone());
@@ -237,7 +257,7 @@ fn start_api<B: Bus>(
     }
     let api = api::Settings {
         access,
-        rules: parts.rule_set(),
+        rules: parts.live.rules.clone(),
         clock: parts.clock.clone(),
         board: parts.board.clone(),
         policy: Arc::new(policy(settings)),
@@ -250,10 +270,6 @@ fn start_api<B: Bus>(
 }
 
 impl<B: Bus> Parts<B> {
-    fn rule_set(&self) -> Arc<ArcSwap<crate::rules::RuleSet>> {
-        Arc::new(ArcSwap::new(self.config.rules.clone()))
-    }
-
     fn leases(&self, worker: &'static str, shards: u16) -> lease::Settings {
         let length = self.config.settings.lease;
         let settings = lease::Settings::new(worker, shards, self.owner.clone(), length);
@@ -263,7 +279,7 @@ impl<B: Bus> Parts<B> {
     fn rules(&self) -> rules::Settings {
         rules::Settings {
             leases: self.leases("rules", SHARDS),
-            rules: self.rule_set(),
+            rules: self.live.rules.clone(),
             clock: self.clock.clone(),
             board: self.board.clone(),
         }
@@ -280,14 +296,35 @@ impl<B: Bus> Parts<B> {
             public_url: settings.public_url.clone(),
         }
     }
+}
 
-    fn ingest(&self) -> source::Settings {
-        source::Settings {
-            feeds: self.config.sources.feeds.clone(),
-            folders: self.config.sources.folders.clone(),
-            host_gap: self.config.sources.host_gap,
-            clock: self.clock.clone(),
-            board: self.board.clone(),
+/// Polls and watches the sources as they are now; when they change, what is begun is finished and
+/// the new ones are taken up. How far each source was read is in the bus, so nothing is read twice.
+async fn ingest<B: Bus>(
+    (bus, client): (B, Client),
+    mut sources: watch::Receiver<Arc<Sources>>,
+    (clock, board): (Clock, Board),
+    stop: CancellationToken,
+) -> Result<(), source::Error> {
+    loop {
+        let now = sources.borrow_and_update().clone();
+        let settings = source::Settings {
+            feeds: now.feeds.clone(),
+            folders: now.folders.clone(),
+            host_gap: now.host_gap,
+            clock: clock.clone(),
+            board: board.clone(),
+        };
+        let round = stop.child_token();
+        let work = source::run(settings, bus.clone(), client.clone(), round.clone());
+        tokio::pin!(work);
+        tokio::select! {
+            biased;
+            ended = &mut work => return ended,
+            Ok(()) = sources.changed() => {
+                round.cancel();
+                work.await?;
+            }
         }
     }
 }

@@ -1,15 +1,14 @@
 //! Configuration: YAML, variables and flags to checked [`Settings`]; every problem at once.
 //!
-//! The loader takes texts and maps and touches no globals; [`read_dir`] is the one place that
-//! opens files.
+//! The loader takes texts and maps and touches no globals; `files` is the one place that opens
+//! files.
 
+mod files;
 mod settings;
 mod sources;
 mod stories;
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::rules;
@@ -18,6 +17,15 @@ use crate::rules::Problem;
 use crate::rules::RuleSet;
 use crate::rules::TestFailure;
 
+pub use files::Files;
+pub use files::Origin;
+pub use files::Stamp;
+pub use files::Unreadable;
+pub use files::read_dir;
+pub use files::read_rules;
+pub use files::read_sources;
+pub use files::rules_stamp;
+pub use files::sources_stamp;
 pub use settings::Nats;
 pub use settings::Settings;
 pub use sources::Sources;
@@ -26,17 +34,6 @@ pub use sources::Sources;
 pub const DEFAULTS: &str = include_str!("../config/wirebell.yaml");
 /// The rules that are shipped; used where the folder has none.
 pub const DEFAULT_RULES: &str = include_str!("../config/rules.yaml");
-
-/// Files of a configuration folder, by name and text.
-#[derive(Clone, Debug, Default)]
-pub struct Files {
-    /// `wirebell.yaml`
-    pub settings: Option<(String, String)>,
-    /// `sources.yaml`
-    pub sources: Option<(String, String)>,
-    /// `rules.yaml`, or `rules/*.yaml` in the order of their names.
-    pub rules: Vec<(String, String)>,
-}
 
 /// Settings from elsewhere than files, by their path such as `nats.url`.
 #[derive(Clone, Debug, Default)]
@@ -56,53 +53,8 @@ pub struct Config {
     pub sources: Sources,
     /// The rules, their tests passed.
     pub rules: Arc<RuleSet>,
-}
-
-/// A file that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read {path}")]
-pub struct Unreadable {
-    path: PathBuf,
-    #[source]
-    source: std::io::Error,
-}
-
-/// Reads a configuration folder. Files that are not there are left out; a folder that is not
-/// there is an error where it was named.
-pub fn read_dir(dir: &Path, named: bool) -> Result<Files, Unreadable> {
-    if !dir.is_dir() {
-        if named {
-            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-            return Err(Unreadable { path: dir.to_owned(), source });
-        }
-        return Ok(Files::default());
-    }
-    let mut rules: Vec<(String, String)> = read(&dir.join("rules.yaml"))?.into_iter().collect();
-    let folder = dir.join("rules");
-    if folder.is_dir() {
-        let unreadable = |source| Unreadable { path: folder.clone(), source };
-        let mut paths = Vec::new();
-        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
-            paths.push(entry.map_err(unreadable)?.path());
-        }
-        paths.sort();
-        for path in paths.iter().filter(|p| p.extension().is_some_and(|e| e == "yaml")) {
-            rules.extend(read(path)?);
-        }
-    }
-    Ok(Files {
-        settings: read(&dir.join("wirebell.yaml"))?,
-        sources: read(&dir.join("sources.yaml"))?,
-        rules,
-    })
-}
-
-fn read(path: &Path) -> Result<Option<(String, String)>, Unreadable> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some((path.display().to_string(), text))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Unreadable { path: path.to_owned(), source }),
-    }
+    /// Where rules and sources were read, so that they can be read again; none without a folder.
+    pub origin: Option<Origin>,
 }
 
 /// Checks everything: settings, sources, rules and the rules' own tests.
@@ -110,13 +62,21 @@ pub fn load(files: &Files, overrides: &Overrides) -> Result<Config, Vec<Problem>
     let mut problems = Vec::new();
     let settings = settings::load(files.settings.as_ref(), overrides, &mut problems);
     let sources = sources::load(files.sources.as_ref(), &mut problems);
+    let origin = files.origin.clone();
     let rules = load_rules(&files.rules).map_err(|found| problems.extend(found)).ok();
     match (settings, rules) {
         (Some(settings), Some(rules)) if problems.is_empty() => {
-            Ok(Config { settings, sources, rules: Arc::new(rules) })
+            Ok(Config { settings, sources, rules: Arc::new(rules), origin })
         }
         _ => Err(problems),
     }
+}
+
+/// Checks the feeds and folders of a file; none without one.
+pub fn load_sources(file: Option<&(String, String)>) -> Result<Sources, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let sources = sources::load(file, &mut problems);
+    if problems.is_empty() { Ok(sources) } else { Err(problems) }
 }
 
 /// Loads a rule set and runs its tests; the shipped rules where there are no files.

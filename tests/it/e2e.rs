@@ -3,6 +3,7 @@
 mod bad_input;
 mod chaos;
 mod flow;
+mod reload;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -124,10 +125,14 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args([name, &pid]).status().unwrap();
+    }
+
     /// SIGTERM; answers the exit code.
     pub(crate) fn stop(&mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        self.signal("-TERM");
         let status = wait_for("the process to end", || self.child.try_wait().unwrap());
         status.code()
     }

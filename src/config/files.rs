@@ -1,0 +1,147 @@
+//! The files of a configuration folder, and whether they have changed.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// Files of a configuration folder, by name and text.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// `wirebell.yaml`
+    pub settings: Option<(String, String)>,
+    /// `sources.yaml`
+    pub sources: Option<(String, String)>,
+    /// `rules.yaml`, or `rules/*.yaml` in the order of their names.
+    pub rules: Vec<(String, String)>,
+    /// The folder and what its files looked like before they were read.
+    pub origin: Option<Origin>,
+}
+
+/// A configuration folder at the time it was read.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The rule files.
+    pub rules: Stamp,
+    /// The file of sources.
+    pub sources: Stamp,
+}
+
+/// What files look like from outside: a change of their content or of their number changes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stamp(Vec<Look>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Look {
+    path: PathBuf,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// Whether there is no file.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {path}")]
+pub struct Unreadable {
+    path: PathBuf,
+    #[source]
+    source: std::io::Error,
+}
+
+/// Reads a configuration folder. Files that are not there are left out; a folder that is not
+/// there is an error where it was named.
+pub fn read_dir(dir: &Path, named: bool) -> Result<Files, Unreadable> {
+    if named && !dir.is_dir() {
+        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(Unreadable { path: dir.to_owned(), source });
+    }
+    // The stamps first: what changes while it is read is read again.
+    let origin =
+        Origin { folder: dir.to_owned(), rules: rules_stamp(dir)?, sources: sources_stamp(dir)? };
+    Ok(Files {
+        settings: read(&dir.join("wirebell.yaml"))?,
+        sources: read_sources(dir)?,
+        rules: read_rules(dir)?,
+        origin: Some(origin),
+    })
+}
+
+/// Reads the rule files of a folder.
+pub fn read_rules(dir: &Path) -> Result<Vec<(String, String)>, Unreadable> {
+    let mut rules = Vec::new();
+    for path in rule_paths(dir)? {
+        rules.extend(read(&path)?);
+    }
+    Ok(rules)
+}
+
+/// Reads the file of sources of a folder.
+pub fn read_sources(dir: &Path) -> Result<Option<(String, String)>, Unreadable> {
+    read(&dir.join("sources.yaml"))
+}
+
+/// What the rule files of a folder look like now.
+pub fn rules_stamp(dir: &Path) -> Result<Stamp, Unreadable> {
+    stamp(rule_paths(dir)?)
+}
+
+/// What the file of sources looks like now.
+pub fn sources_stamp(dir: &Path) -> Result<Stamp, Unreadable> {
+    stamp(vec![dir.join("sources.yaml")])
+}
+
+/// `rules.yaml`, and the files of `rules/` in the order of their names.
+fn rule_paths(dir: &Path) -> Result<Vec<PathBuf>, Unreadable> {
+    let folder = dir.join("rules");
+    let mut paths = Vec::new();
+    if folder.is_dir() {
+        let unreadable = |source| Unreadable { path: folder.clone(), source };
+        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+            paths.push(entry.map_err(unreadable)?.path());
+        }
+        paths.retain(|path| path.extension().is_some_and(|e| e == "yaml"));
+        paths.sort();
+    }
+    paths.insert(0, dir.join("rules.yaml"));
+    Ok(paths)
+}
+
+fn read(path: &Path) -> Result<Option<(String, String)>, Unreadable> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some((path.display().to_string(), text))),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(source) => Err(Unreadable { path: path.to_owned(), source }),
+    }
+}
+
+fn stamp(paths: Vec<PathBuf>) -> Result<Stamp, Unreadable> {
+    let mut looks = Vec::new();
+    for path in paths {
+        match std::fs::metadata(&path) {
+            Ok(file) => looks.push(Look {
+                path,
+                inode: file.ino(),
+                size: file.size(),
+                modified: (file.mtime(), file.mtime_nsec()),
+                changed: (file.ctime(), file.ctime_nsec()),
+            }),
+            Err(error) if is_absent(&error) => {}
+            Err(source) => return Err(Unreadable { path, source }),
+        }
+    }
+    Ok(Stamp(looks))
+}
+
+/// Also where the folder itself is not there.
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
