@@ -60,13 +60,13 @@ pub(super) async fn load<B: Bus>(
         let shard = shard_of(state.at.rule.as_str());
         states.entry(shard).or_default().push((state, entry.revision));
     }
+    let first: Vec<(u16, u64, u32)> =
+        grants.iter().filter(|g| g.cursor.is_none()).map(|g| (g.shard, end, 0)).collect();
+    keeper.write_cursors(&first).await?;
     let mut shards = BTreeMap::new();
     for grant in grants {
         let cursor = grant.cursor.unwrap_or(end);
         let careful_until = if grant.abandoned && grant.cursor.is_some() { end } else { 0 };
-        if grant.cursor.is_none() {
-            keeper.write_cursors(&[(grant.shard, cursor, 0)]).await?;
-        }
         let owned = states.remove(&grant.shard).unwrap_or_default();
         let revisions = owned.iter().map(|(s, revision)| (s.at.clone(), *revision)).collect();
         let book = Book::new(owned.into_iter().map(|(state, _)| state));
