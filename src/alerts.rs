@@ -12,6 +12,7 @@
 //! - One article gives one alert at most one event.
 
 pub mod book;
+mod cap;
 mod close;
 mod concern;
 mod copies;

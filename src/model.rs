@@ -4,6 +4,7 @@
 
 pub mod article;
 pub mod attempt;
+pub mod cap;
 pub mod duration;
 pub mod event;
 pub mod id;
@@ -20,6 +21,7 @@ pub use article::Article;
 pub use article::Directive;
 pub use article::DirectiveKind;
 pub use attempt::Attempt;
+pub use cap::Cap;
 pub use event::Event;
 pub use event::EventKind;
 pub use id::AlertId;
@@ -33,6 +35,7 @@ pub use id::SubscriptionId;
 pub use id::Topic;
 pub use matching::Evidence;
 pub use matching::Field;
+pub use matching::Found;
 pub use matching::Match;
 pub use rule::Mode;
 pub use rule::Nature;

@@ -1,5 +1,6 @@
 //! Rules: from files to an engine, and from an article to the matches of rules with evidence. Pure.
 
+mod cap_read;
 mod eval;
 mod evidence;
 mod examples;

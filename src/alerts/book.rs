@@ -35,6 +35,8 @@ pub struct Input<'a> {
     pub article: &'a Article,
     /// Its matches; targets of rules that are not in the book are left out by the caller.
     pub matches: &'a [Match],
+    /// The places that the areas of a CAP message name.
+    pub areas: &'a [Key],
     /// Its position in the log.
     pub position: u64,
 }

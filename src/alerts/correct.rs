@@ -18,7 +18,9 @@ impl Work<'_> {
         }
         let counting: Vec<StateKey> = book
             .states()
-            .filter(|s| s.at.rule == self.rule.id && s.alert.is_open())
+            .filter(|s| {
+                s.at.rule == self.rule.id && s.at.nature == self.nature && s.alert.is_open()
+            })
             .filter(|s| s.applied < self.input.position && !self.speaks_of(&s.at))
             .filter(|s| s.alert.counted.iter().any(|c| c.id == article.id))
             .map(|s| s.at.clone())

@@ -129,7 +129,7 @@ impl<'a> Emission<'a> {
             counted: Vec::new(),
             uncounted: 0,
             texts: Vec::new(),
-            last_counted_at: self.now,
+            last_counted_at: None,
             untold: Vec::new(),
             untold_more: 0,
             update_due: None,

@@ -2,6 +2,7 @@
 //! a clock that moves only when it is told to, and revisions of the articles seen.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::alerts::book::Book;
@@ -14,8 +15,8 @@ use crate::model::ArticleId;
 use crate::model::Directive;
 use crate::model::DirectiveKind;
 use crate::model::Event;
+use crate::model::Found;
 use crate::model::Key;
-use crate::model::Match;
 use crate::model::Nature;
 use crate::model::RuleId;
 use crate::model::SourceId;
@@ -34,6 +35,8 @@ pub struct Run<'a, M> {
     matcher: M,
     book: Book,
     seen: BTreeMap<ArticleId, Seen>,
+    /// Messages that a CAP message referred to.
+    replaced: BTreeSet<ArticleId>,
     now: Time,
     position: u64,
 }
@@ -48,11 +51,11 @@ struct Seen {
     text: ArticleId,
 }
 
-impl<'a, M: Fn(&Article) -> Vec<Match>> Run<'a, M> {
+impl<'a, M: Fn(&Article) -> Found> Run<'a, M> {
     /// A run without alerts that starts at `now`.
     pub fn new(context: Context<'a>, matcher: M, now: Time) -> Self {
         let (book, seen) = (Book::default(), BTreeMap::new());
-        Self { context, matcher, book, seen, now, position: 0 }
+        Self { context, matcher, book, seen, replaced: BTreeSet::new(), now, position: 0 }
     }
 
     /// The time it is in the run.
@@ -98,6 +101,10 @@ impl<'a, M: Fn(&Article) -> Vec<Match>> Run<'a, M> {
             text,
         };
         self.seen.insert(article.id.clone(), seen);
+        if let Some(cap) = &mut article.cap {
+            cap.replaced |= self.replaced.contains(&article.id);
+            self.replaced.extend(cap.references.iter().cloned());
+        }
         self.apply(&article)
     }
 
@@ -133,6 +140,7 @@ impl<'a, M: Fn(&Article) -> Vec<Match>> Run<'a, M> {
             as_new: false,
             first_poll: false,
             withdrawn: false,
+            cap: None,
             directive: Some(directive),
         };
         self.apply(&article)
@@ -140,8 +148,13 @@ impl<'a, M: Fn(&Article) -> Vec<Match>> Run<'a, M> {
 
     fn apply(&mut self, article: &Article) -> Step {
         self.position = self.position.saturating_add(1);
-        let matches = (self.matcher)(article);
-        let input = Input { article, matches: &matches, position: self.position };
+        let found = (self.matcher)(article);
+        let input = Input {
+            article,
+            matches: &found.matches,
+            areas: &found.areas,
+            position: self.position,
+        };
         let step = self.book.apply(&self.context, &input);
         self.settle();
         step

@@ -13,6 +13,7 @@ use crate::alerts::state::shown;
 use crate::alerts::step::Said;
 use crate::alerts::step::Work;
 use crate::model::Article;
+use crate::model::Cap;
 use crate::model::EventKind;
 use crate::model::Evidence;
 use crate::model::Key;
@@ -20,6 +21,7 @@ use crate::model::Rule;
 use crate::model::Severity;
 use crate::model::Time;
 use crate::model::Version;
+use crate::model::cap::Says;
 use crate::model::event::Confirmation;
 use crate::model::event::Status;
 use crate::model::rule::UpdateEvery;
@@ -113,6 +115,7 @@ impl Work<'_> {
             alert.view.severity = Severity::Info;
         }
         count(&mut alert, article, said.evidence);
+        raise_as_told(&mut alert, article);
         if confirms(&alert, article, self.rule) {
             confirm(&mut alert, self.rule);
         }
@@ -141,16 +144,20 @@ impl Work<'_> {
     }
 
     /// An open alert and one more report.
-    fn join(&mut self, book: &mut Book, at: &StateKey, said: &Said<'_>) {
+    pub(super) fn join(&mut self, book: &mut Book, at: &StateKey, said: &Said<'_>) {
         let (article, rule) = (self.article(), self.rule);
         let emission = self.emission(book.state(at).map(|s| s.now));
         let Some(state) = self.state(book, at) else { return };
         let alert = &mut state.alert;
+        if let Some(Says::Update) = article.cap.as_ref().and_then(Cap::says) {
+            alert.drop_replaced(article.cap.as_ref().map_or(&[], |c| &c.references));
+        }
         if alert.renew(article, said.evidence) && !(alert.doubtful && said.role == Role::Start) {
             alert.view.independent_sources = alert.independent();
             return self.decided(&at.key, said.role, Effect::Listed);
         }
         count(alert, article, said.evidence);
+        let raised = raise_as_told(alert, article);
         let confirms =
             alert.view.confirmation == Confirmation::Unconfirmed && confirms(alert, article, rule);
         let settles = alert.doubtful && said.role == Role::Start;
@@ -162,7 +169,7 @@ impl Work<'_> {
         let event = if confirms {
             confirm(alert, rule);
             emission.event(state, EventKind::Confirmed, Remark::default())
-        } else if settles {
+        } else if settles || raised {
             emission.event(state, EventKind::Updated, Remark::default())
         } else {
             match cooldown(alert, article.received_at) {
@@ -198,7 +205,9 @@ fn cooldown(alert: &Alert, now: Time) -> Cooldown {
 }
 
 fn count(alert: &mut Alert, article: &Article, evidence: &[Evidence]) {
-    alert.last_counted_at = alert.last_counted_at.max(article.received_at);
+    if article.cap.as_ref().and_then(Cap::expires).is_none() {
+        alert.last_counted_at = alert.last_counted_at.max(Some(article.received_at));
+    }
     alert.add_untold(shown(article, evidence.to_vec()));
     if alert.counted.iter().all(|c| c.id != article.id) {
         alert.add_counted(article, evidence);
@@ -206,11 +215,19 @@ fn count(alert: &mut Alert, article: &Article, evidence: &[Evidence]) {
     alert.view.independent_sources = alert.independent();
 }
 
+/// Raises the severity as far as a CAP message says; whether that is news.
+fn raise_as_told(alert: &mut Alert, article: &Article) -> bool {
+    let Some(severity) = article.cap.as_ref().and_then(Cap::severity) else { return false };
+    let before = alert.view.severity;
+    raise(&mut alert.view, severity);
+    alert.view.severity > before
+}
+
 fn confirms(alert: &Alert, article: &Article, rule: &Rule) -> bool {
     let agreed = rule.confirm.is_some_and(|c| {
         alert.independent_since(article.received_at.minus(c.within)) >= c.distinct_sources
     });
-    article.official || agreed
+    article.official || article.cap.is_some() || agreed
 }
 
 fn confirm(alert: &mut Alert, rule: &Rule) {

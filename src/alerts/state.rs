@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::model::AlertId;
 use crate::model::Article;
 use crate::model::ArticleId;
+use crate::model::Cap;
 use crate::model::Event;
 use crate::model::Evidence;
 use crate::model::Key;
@@ -107,6 +108,9 @@ pub struct Counted {
     /// What matched, for a correction to quote.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
+    /// When it is no longer in force, where it is a CAP message that says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
     /// Places in [`Alert::texts`] of the texts that it copies; its own where it copies none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub texts: Vec<u16>,
@@ -138,8 +142,9 @@ pub struct Alert {
     /// The first different texts among the counted articles, to recognise copies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub texts: Vec<Shingles>,
-    /// When the last counted article was received.
-    pub last_counted_at: Time,
+    /// When the last article was counted that stands for `close_after`; none where all of them
+    /// are CAP messages that say themselves how long they are in force.
+    pub last_counted_at: Option<Time>,
     /// Articles no event has told yet, oldest first.
     pub untold: Vec<EventArticle>,
     /// How many more there were.
@@ -172,6 +177,7 @@ impl Alert {
         let quoted = self.counted.len() < MAX_QUOTED;
         let texts = self.note_text(article);
         self.counted.push(Counted {
+            until: article.cap.as_ref().and_then(Cap::expires),
             id: article.id.clone(),
             revision: article.revision,
             owner: owner_of(article),
@@ -215,12 +221,31 @@ impl Alert {
         }
     }
 
+    /// When it expires if nothing more is counted.
+    fn closes_at(&self) -> Time {
+        let in_force = self.counted.iter().filter_map(|c| c.until).max();
+        let news = self.last_counted_at.map(|at| at.plus(self.close_after));
+        in_force.max(news).unwrap_or_else(|| self.view.opened_at.plus(self.close_after))
+    }
+
+    /// Takes CAP messages out that another one replaces; whether any was counted.
+    pub(super) fn drop_replaced(&mut self, references: &[ArticleId]) -> bool {
+        let before = self.counted.len();
+        self.counted.retain(|c| !references.contains(&c.id));
+        self.counted.len() < before
+    }
+
+    /// Whether one of these is counted.
+    pub(super) fn counts_any(&self, references: &[ArticleId]) -> bool {
+        self.counted.iter().any(|c| references.contains(&c.id))
+    }
+
     /// When the next timer is due, and whether it closes the alert.
     pub(super) fn next_timer(&self) -> Option<(Time, Timer)> {
         if !self.is_open() {
             return None;
         }
-        let closing = (self.last_counted_at.plus(self.close_after), Timer::Expire);
+        let closing = (self.closes_at(), Timer::Expire);
         Some(match self.update_due {
             Some(due) if due <= closing.0 => (due, Timer::Update),
             _ => closing,

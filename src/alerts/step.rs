@@ -10,6 +10,7 @@ use crate::alerts::operator::operator;
 use crate::alerts::state::AlertState;
 use crate::alerts::state::StateKey;
 use crate::model::Article;
+use crate::model::Cap;
 use crate::model::Event;
 use crate::model::Evidence;
 use crate::model::Key;
@@ -28,6 +29,8 @@ pub(super) struct Work<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) input: &'a Input<'a>,
     pub(super) rule: &'a Rule,
+    /// That of the alerts it moves.
+    pub(super) nature: Nature,
     pub(super) events: Vec<Event>,
     pub(super) decisions: Vec<Decision>,
     pub(super) touched: BTreeSet<StateKey>,
@@ -47,17 +50,24 @@ pub(super) fn apply(book: &mut Book, context: &Context<'_>, input: &Input<'_>) -
         operator(book, context, input, &mut step);
         return step;
     }
+    let Some(nature) = input.article.nature() else { return step };
     for rule in context.rules.iter().filter(|r| r.opens_alerts()) {
         let mut work = Work {
             context,
             input,
             rule,
+            nature,
             events: Vec::new(),
             decisions: Vec::new(),
             touched: BTreeSet::new(),
         };
-        for said in said_of(rule, context.rules, input.matches) {
-            work.hear(book, &said);
+        match &input.article.cap {
+            Some(cap) => work.hear_message(book, cap),
+            None => {
+                for said in said_of(rule, context.rules, input.matches) {
+                    work.hear(book, &said);
+                }
+            }
         }
         work.correct(book);
         work.order_by_place();
@@ -120,7 +130,7 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn at(&self, key: &Key) -> StateKey {
-        StateKey { rule: self.rule.id.clone(), key: key.clone(), nature: Nature::Actual }
+        StateKey { rule: self.rule.id.clone(), key: key.clone(), nature: self.nature }
     }
 
     pub(super) fn emission(&self, state_now: Option<Time>) -> Emission<'a> {
@@ -130,7 +140,11 @@ impl<'a> Work<'a> {
 
     pub(super) fn is_late(&self) -> bool {
         let article = self.article();
-        article.first_poll || article.dated() < article.received_at.minus(self.rule.max_age)
+        let over =
+            |cap: &Cap| cap.replaced || cap.expires().is_some_and(|t| t <= article.received_at);
+        article.first_poll
+            || article.cap.as_ref().is_some_and(over)
+            || article.dated() < article.received_at.minus(self.rule.max_age)
     }
 
     /// The state, ready to be changed by this article; none if it has applied it already or has

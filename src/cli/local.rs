@@ -146,6 +146,7 @@ fn article(draft: &Draft) -> Article {
         as_new: false,
         first_poll: false,
         withdrawn: draft.withdrawn,
+        cap: None,
         directive: None,
     }
 }

@@ -6,7 +6,7 @@ use crate::alerts::run::story_start;
 use crate::model::Article;
 use crate::model::DirectiveKind;
 use crate::model::Event;
-use crate::model::Match;
+use crate::model::Found;
 use crate::model::RuleId;
 use crate::rules::RuleSet;
 use crate::rules::TestFailure;
@@ -23,7 +23,7 @@ pub(crate) fn run_stories(rules: &RuleSet) -> Vec<TestFailure> {
 
 fn failing(rules: &RuleSet, rule: &RuleId, story: &Story) -> Option<TestFailure> {
     let context = Context { rules: rules.rules(), ruleset: rules.digest(), places: rules.places() };
-    let mut run = Run::new(context, |article: &Article| rules.matches(article), story_start());
+    let mut run = Run::new(context, |article: &Article| rules.found(article), story_start());
     for (number, step) in story.steps.iter().enumerate() {
         let found = events(&mut run, number, step);
         let fits = step.expect.len() == found.len()
@@ -39,7 +39,7 @@ fn failing(rules: &RuleSet, rule: &RuleId, story: &Story) -> Option<TestFailure>
     None
 }
 
-fn events<M: Fn(&Article) -> Vec<Match>>(
+fn events<M: Fn(&Article) -> Found>(
     run: &mut Run<'_, M>,
     number: usize,
     step: &Step,

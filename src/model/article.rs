@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::model::cap::Cap;
 use crate::model::id::AlertId;
 use crate::model::id::ArticleId;
 use crate::model::id::Lang;
@@ -66,6 +67,9 @@ pub struct Article {
     /// Its publisher withdrew it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withdrawn: bool,
+    /// The CAP message that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<Cap>,
     /// What an operator decided, in an article from the source `operator`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directive: Option<Directive>,

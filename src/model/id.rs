@@ -158,6 +158,12 @@ impl ArticleId {
     pub fn of(source: &SourceId, identity: &str) -> Self {
         Self(hash_id("art_", &[source.as_str(), identity]))
     }
+
+    /// The id of a CAP message, from whichever source it comes: `sent` in milliseconds since 1970
+    /// where it can be read, else as written.
+    pub fn of_message(sender: &str, identifier: &str, sent: &str) -> Self {
+        Self(hash_id("art_", &["cap", sender, identifier, sent]))
+    }
 }
 
 impl AlertId {

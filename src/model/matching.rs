@@ -41,6 +41,15 @@ pub struct Target {
     pub keys: Vec<Key>,
 }
 
+/// Everything that a rule set finds in an article.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The matches, in file order.
+    pub matches: Vec<Match>,
+    /// The places that the areas of a CAP message name, in gazetteer order.
+    pub areas: Vec<Key>,
+}
+
 /// A rule's match on one revision of an article.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Match {

@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use std::collections::HashMap;
 
 use crate::model::Article;
+use crate::model::Cap;
+use crate::model::Found;
 use crate::model::Key;
 use crate::model::Match;
+use crate::model::Nature;
 use crate::model::Rule;
 use crate::model::RuleId;
 use crate::model::Topic;
@@ -129,6 +132,28 @@ impl RuleSet {
         self.evaluate(article).matches
     }
 
+    /// Everything that the life of alerts needs to know of an article.
+    pub fn found(&self, article: &Article) -> Found {
+        Found { matches: self.matches(article), areas: self.areas(article) }
+    }
+
+    /// The places that the areas of a CAP message name, in gazetteer order.
+    fn areas(&self, article: &Article) -> Vec<Key> {
+        let areas: Vec<&str> = article.cap.iter().flat_map(Cap::areas).collect();
+        if areas.is_empty() {
+            return Vec::new();
+        }
+        let (title, body) = (tokenize_within("", 0), areas.join("\n\n"));
+        let body = tokenize_within(&body, MAX_BODY_CHARS);
+        let reading = Reading::new((Page::new(&title), Page::new(&body)), 0, &self.lists);
+        let named = |spellings: &[Item]| {
+            let holds = |item: &Item| reading.evaluate(&item.query, Scope::Anywhere);
+            spellings.iter().any(|item| holds(item).is_ok_and(|value| !value.is_empty()))
+        };
+        let places = self.gazetteer.0.iter().filter(|(_, spellings)| named(spellings));
+        places.map(|(key, _)| key.clone()).take(MAX_PLACES).collect()
+    }
+
     /// The matches of an article, and which queries were given up on it.
     pub fn evaluate(&self, article: &Article) -> Outcome {
         self.with_reading(article, |reading| {
@@ -183,6 +208,10 @@ impl<'a, 't, 'r> Run<'a, 't, 'r> {
                 return Some(Miss::Item(term.to_owned()));
             }
         }
+        // `unless` is there to catch drills that are not labelled as such.
+        if self.article.nature() != Some(Nature::Actual) {
+            return None;
+        }
         let scope = matcher.unless_scope;
         let veto = matcher.unless.iter().find(|item| self.holds(item, scope, rule))?;
         let places = evidence::collect(self.reading, &self.set.list_names, [veto], scope);
@@ -225,10 +254,23 @@ impl<'a, 't, 'r> Run<'a, 't, 'r> {
         Match {
             rule: rule.id.clone(),
             topic: rule.topic.clone(),
-            superseded_by: superseding(&rule.id, found),
+            superseded_by: self.superseding(&rule.id, found),
             evidence: evidence::collect(self.reading, names, items, matcher.scope),
             targets: self.targets(rule),
         }
+    }
+
+    /// The first matching rule, in file order, that takes the rule back, else the first that ends
+    /// it. A CAP message says itself what it ends.
+    fn superseding(&self, id: &RuleId, found: &[&Matcher]) -> Option<RuleId> {
+        if self.article.cap.is_some() {
+            return None;
+        }
+        let by = |names: fn(&Rule) -> &Vec<RuleId>| {
+            let matcher = found.iter().find(|m| names(&m.rule).contains(id))?;
+            Some(matcher.rule.id.clone())
+        };
+        by(|rule| &rule.retracts).or_else(|| by(|rule| &rule.ends))
     }
 
     fn targets(&mut self, rule: &Rule) -> Vec<Target> {
@@ -261,11 +303,13 @@ impl<'a, 't, 'r> Run<'a, 't, 'r> {
     /// The places named in the title, else in the lead, else the unknown one.
     fn find_places(&mut self) -> Vec<Key> {
         let set = self.set;
+        let areas = set.areas(self.article);
         for scope in [Scope::Title, Scope::Lead] {
             let mut keys = Vec::new();
             for (key, spellings) in &set.gazetteer.0 {
                 if keys.len() < MAX_PLACES
-                    && spellings.iter().any(|spelling| self.holds(spelling, scope, None))
+                    && (areas.contains(key)
+                        || spellings.iter().any(|spelling| self.holds(spelling, scope, None)))
                 {
                     keys.push(key.clone());
                 }
@@ -276,15 +320,6 @@ impl<'a, 't, 'r> Run<'a, 't, 'r> {
         }
         vec![Key::unknown()]
     }
-}
-
-/// The first matching rule, in file order, that takes the rule back, else the first that ends it.
-fn superseding(id: &RuleId, found: &[&Matcher]) -> Option<RuleId> {
-    let by = |names: fn(&Rule) -> &Vec<RuleId>| {
-        let matcher = found.iter().find(|m| names(&m.rule).contains(id))?;
-        Some(matcher.rule.id.clone())
-    };
-    by(|rule| &rule.retracts).or_else(|| by(|rule| &rule.ends))
 }
 
 /// An owner's name as a key: without control characters, cut to the length of a key.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::model::Article;
 use crate::model::ArticleId;
+use crate::model::Cap;
 use crate::model::Event;
 use crate::model::EventKind;
 use crate::model::Key;
@@ -14,6 +15,12 @@ use crate::model::Severity;
 use crate::model::SourceId;
 use crate::model::Time;
 use crate::model::Version;
+use crate::model::cap::Block;
+use crate::model::cap::CapSeverity;
+use crate::model::cap::CapStatus;
+use crate::model::cap::MsgType;
+use crate::model::cap::Scope;
+use crate::model::cap::Urgency;
 use crate::model::event::Confirmation;
 use crate::model::event::Status;
 
@@ -114,47 +121,31 @@ pub struct StoryArticle {
     pub cap: Option<StoryCap>,
 }
 
-/// The CAP part of a story's article. Words are as CAP writes them; defaults are `Actual`, `Alert`
-/// and `Public`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The CAP part of a story's article; words in the file are as CAP writes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoryCap {
     /// Identifier.
     pub id: Option<String>,
     /// Identifiers of the messages it refers to.
     pub references: Vec<String>,
-    /// `Actual`, `Exercise` …
-    pub status: String,
-    /// `Alert`, `Update`, `Cancel` …
-    pub msg_type: String,
-    /// `Public` …
-    pub scope: String,
-    /// `Immediate`, `Past` …
-    pub urgency: Option<String>,
-    /// `Extreme` …
-    pub severity: Option<String>,
-    /// `AllClear` …
-    pub response_type: Option<String>,
+    /// Whether it is meant.
+    pub status: CapStatus,
+    /// What it does.
+    pub msg_type: MsgType,
+    /// Whom it is for.
+    pub scope: Scope,
+    /// How soon one must act.
+    pub urgency: Urgency,
+    /// How bad it is.
+    pub severity: CapSeverity,
+    /// Its response type is `AllClear`.
+    pub all_clear: bool,
+    /// The areas it is for.
+    pub areas: Vec<String>,
     /// Why, in the sender's words.
     pub note: Option<String>,
     /// How long after its receipt it expires.
     pub expires_in: Option<Duration>,
-}
-
-impl Default for StoryCap {
-    fn default() -> Self {
-        Self {
-            id: None,
-            references: Vec::new(),
-            status: "Actual".to_owned(),
-            msg_type: "Alert".to_owned(),
-            scope: "Public".to_owned(),
-            urgency: None,
-            severity: None,
-            response_type: None,
-            note: None,
-            expires_in: None,
-        }
-    }
 }
 
 /// An event that a step expects; what is none is not compared.
@@ -187,16 +178,25 @@ impl StoryArticle {
     pub fn article(&self, identity: &str, received_at: Time) -> Article {
         let source = self.source.clone().unwrap_or_else(SourceId::push);
         let dated = (!self.undated).then(|| received_at.minus(self.age));
+        let identity = self.id.as_deref().unwrap_or(identity);
+        let mut body = self.body.clone();
+        if let Some(note) = self.cap.as_ref().and_then(|c| c.note.as_deref()) {
+            let gap = if body.is_empty() { "" } else { "\n\n" };
+            body.push_str(&format!("{gap}{note}"));
+        }
         Article {
             v: Version,
-            id: ArticleId::of(&source, self.id.as_deref().unwrap_or(identity)),
+            id: match self.cap.as_ref().and_then(|c| c.id.as_deref()) {
+                Some(message) => StoryCap::article_id(&source, message),
+                None => ArticleId::of(&source, identity),
+            },
             revision: 1,
             source,
             source_name: None,
             owner: self.owner.clone(),
             official: self.official,
             title: self.title.clone(),
-            body: self.body.clone(),
+            body,
             url: self.url.clone(),
             lang: self.lang.clone(),
             author: None,
@@ -207,8 +207,41 @@ impl StoryArticle {
             as_new: false,
             first_poll: self.first_poll,
             withdrawn: self.withdrawn,
+            cap: self.cap.as_ref().map(|cap| cap.message(self, received_at)),
             directive: None,
         }
+    }
+}
+
+impl StoryCap {
+    fn message(&self, article: &StoryArticle, received_at: Time) -> Cap {
+        let source = article.source.clone().unwrap_or_else(SourceId::push);
+        let length = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        let block = Block {
+            lang: article.lang.clone(),
+            title: (0, length(&article.title)),
+            body: (0, length(&article.body)),
+            urgency: self.urgency,
+            severity: self.severity,
+            all_clear: self.all_clear,
+            expires: self.expires_in.map(|after| received_at.plus(after)),
+            areas: self.areas.clone(),
+        };
+        Cap {
+            identifier: self.id.clone().unwrap_or_default(),
+            sender: source.to_string(),
+            status: self.status,
+            msg_type: self.msg_type,
+            scope: self.scope,
+            references: self.references.iter().map(|id| Self::article_id(&source, id)).collect(),
+            replaced: false,
+            blocks: vec![block],
+        }
+    }
+
+    /// In a story a message is known by its identifier and its source.
+    fn article_id(source: &SourceId, identifier: &str) -> ArticleId {
+        ArticleId::of_message(source.as_str(), identifier, "")
     }
 }
 

@@ -11,6 +11,7 @@ use crate::model::Severity;
 use crate::model::SourceId;
 use crate::model::event::Confirmation;
 use crate::model::event::Status;
+use crate::rules::cap_read;
 use crate::rules::read::Fields;
 use crate::rules::read::Reader;
 use crate::rules::spec::Act;
@@ -20,7 +21,6 @@ use crate::rules::spec::Position;
 use crate::rules::spec::Step;
 use crate::rules::spec::Story;
 use crate::rules::spec::StoryArticle;
-use crate::rules::spec::StoryCap;
 use crate::rules::spec::Tests;
 use crate::rules::yaml::Content;
 use crate::rules::yaml::Yaml;
@@ -39,18 +39,6 @@ const ARTICLE: &[&str] = &[
     "first_poll",
     "withdrawn",
     "cap",
-];
-const CAP: &[&str] = &[
-    "id",
-    "references",
-    "status",
-    "msg_type",
-    "scope",
-    "urgency",
-    "severity",
-    "response_type",
-    "expires_in",
-    "note",
 ];
 const EXPECTED: &[&str] = &[
     "type",
@@ -173,35 +161,8 @@ fn article(node: &Yaml, reader: &mut Reader<'_, '_>) -> Option<StoryArticle> {
         undated: undated.unwrap_or(false),
         first_poll: flag("first_poll", reader),
         withdrawn: flag("withdrawn", reader),
-        cap: fields.get("cap").map(|node| cap(node, reader)),
+        cap: fields.get("cap").map(|node| cap_read::cap(node, reader)),
     })
-}
-
-fn cap(node: &Yaml, reader: &mut Reader<'_, '_>) -> StoryCap {
-    let fields = reader.fields(node, "cap", CAP);
-    let mut text = |name: &str| {
-        let text = fields.get(name).and_then(|node| reader.text(node, name));
-        text.map(str::to_owned)
-    };
-    let defaults = StoryCap::default();
-    let mut cap = StoryCap {
-        id: text("id"),
-        status: text("status").unwrap_or(defaults.status),
-        msg_type: text("msg_type").unwrap_or(defaults.msg_type),
-        scope: text("scope").unwrap_or(defaults.scope),
-        urgency: text("urgency"),
-        severity: text("severity"),
-        response_type: text("response_type"),
-        note: text("note"),
-        references: Vec::new(),
-        expires_in: None,
-    };
-    if let Some(node) = fields.get("references") {
-        let texts = reader.texts(node, "references");
-        cap.references = texts.into_iter().map(|(_, text)| text.to_owned()).collect();
-    }
-    cap.expires_in = fields.get("expires_in").and_then(|n| reader.duration(n, "expires_in"));
-    cap
 }
 
 fn expected(node: &Yaml, reader: &mut Reader<'_, '_>) -> Vec<Expected> {

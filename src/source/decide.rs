@@ -121,6 +121,7 @@ fn article(draft: Draft, of: (SourceId, ArticleId), origin: &Origin, now: Time) 
         as_new: origin.as_new,
         first_poll: origin.first_poll,
         withdrawn: draft.withdrawn,
+        cap: None,
         directive: None,
     }
 }

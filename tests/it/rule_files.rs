@@ -34,6 +34,7 @@ pub(crate) fn article(title: &str, body: &str) -> Article {
         as_new: false,
         first_poll: false,
         withdrawn: false,
+        cap: None,
         directive: None,
     }
 }

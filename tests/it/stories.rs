@@ -13,7 +13,7 @@ use wirebell::alerts::run::story_start;
 use wirebell::model::Article;
 use wirebell::model::DirectiveKind;
 use wirebell::model::Event;
-use wirebell::model::Match;
+use wirebell::model::Found;
 use wirebell::rules::RuleSet;
 use wirebell::rules::load;
 use wirebell::rules::load_story;
@@ -21,8 +21,6 @@ use wirebell::rules::spec::Act;
 use wirebell::rules::spec::Story;
 
 const ROWS: &str = include_str!("../fixtures/stories.jsonl");
-/// Stories told in CAP messages.
-const WITH_CAP: usize = 19;
 
 struct Row {
     name: String,
@@ -31,14 +29,12 @@ struct Row {
 }
 
 /// An article as the log holds it, with what the rules found.
-type Logged = (Article, Vec<Match>);
+type Logged = (Article, Found);
 
 fn rows() -> Vec<Row> {
     let all: Vec<Row> = ROWS.lines().map(row).collect();
-    let count = all.len();
-    let plain: Vec<Row> = all.into_iter().filter(|row| !has_cap(&row.story)).collect();
-    assert_eq!((count, count - plain.len()), (91, WITH_CAP));
-    plain
+    assert_eq!(all.len(), 91);
+    all
 }
 
 fn row(line: &str) -> Row {
@@ -51,10 +47,6 @@ fn row(line: &str) -> Row {
     Row { name, rules, story }
 }
 
-fn has_cap(story: &Story) -> bool {
-    story.steps.iter().any(|s| matches!(&s.act, Act::Article(a) if a.cap.is_some()))
-}
-
 fn context(rules: &RuleSet) -> Context<'_> {
     Context { rules: rules.rules(), ruleset: rules.digest(), places: rules.places() }
 }
@@ -63,9 +55,9 @@ fn context(rules: &RuleSet) -> Context<'_> {
 fn tell(row: &Row, times: usize) -> (Vec<Vec<Event>>, Vec<Logged>) {
     let log = RefCell::new(Vec::new());
     let matcher = |article: &Article| {
-        let matches = row.rules.matches(article);
-        log.borrow_mut().push((article.clone(), matches.clone()));
-        matches
+        let found = row.rules.found(article);
+        log.borrow_mut().push((article.clone(), found.clone()));
+        found
     };
     let mut run = Run::new(context(&row.rules), matcher, story_start());
     let mut told = Vec::new();
@@ -147,9 +139,10 @@ fn reread(book: &Book) -> Book {
 
 fn replay(row: &Row, book: &mut Book, log: &[Logged], from: usize) -> Vec<Event> {
     let mut events = Vec::new();
-    for (offset, (article, matches)) in log.iter().enumerate().skip(from) {
+    for (offset, (article, found)) in log.iter().enumerate().skip(from) {
         let position = u64::try_from(offset).unwrap() + 1;
-        let input = Input { article, matches, position };
+        let (matches, areas) = (&found.matches, &found.areas);
+        let input = Input { article, matches, areas, position };
         events.extend(book.apply(&context(&row.rules), &input).events);
         book.take_changed();
     }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crate::bus::Stored;
 use crate::model::Article;
-use crate::model::Match;
+use crate::model::Found;
 use crate::rules::RuleSet;
 use crate::telemetry::metric;
 
 /// An article that was read and what matched; none where it cannot be understood.
 pub(super) struct Read {
     pub(super) stored: Stored,
-    pub(super) article: Option<(Article, Vec<Match>)>,
+    pub(super) article: Option<(Article, Found)>,
 }
 
 /// Decodes and matches off the runtime. A panic in there ends the worker: the lease counts it.
@@ -27,12 +27,12 @@ fn match_one(stored: Stored, rules: &RuleSet) -> Read {
     let article = serde_json::from_slice::<Article>(&stored.payload).ok();
     let article = article.map(|article| {
         let began = std::time::Instant::now();
-        let matches = rules.matches(&article);
+        let found = rules.found(&article);
         metrics::histogram!(metric::MATCH_SECONDS).record(began.elapsed());
-        for one in &matches {
+        for one in &found.matches {
             metrics::counter!(metric::MATCHES, "rule" => one.rule.to_string()).increment(1);
         }
-        (article, matches)
+        (article, found)
     });
     Read { stored, article }
 }

@@ -107,16 +107,18 @@ impl Shard {
             return;
         }
         self.cursor = read.stored.seq;
-        let Some((article, matches)) = &read.article else { return };
-        let matches = owned(number, matches);
-        let quiet = matches.is_empty() && article.directive.is_none() && article.revision == 1;
+        let Some((article, found)) = &read.article else { return };
+        let matches = owned(number, &found.matches);
+        let plain = article.directive.is_none() && article.cap.is_none();
+        let quiet = matches.is_empty() && plain && article.revision == 1;
         if quiet && self.next_due.is_none_or(|due| due > article.received_at) && !article.withdrawn
         {
             return;
         }
         let context =
             Context { rules: rules.rules(), ruleset: rules.digest(), places: rules.places() };
-        let input = Input { article, matches: &matches, position: read.stored.seq };
+        let (areas, position) = (&found.areas, read.stored.seq);
+        let input = Input { article, matches: &matches, areas, position };
         let step = self.book.apply(&context, &input);
         self.note(step.events, group);
         if matches.is_empty() && step.decisions.is_empty() {

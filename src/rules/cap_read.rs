@@ -1,0 +1,104 @@
+//! Reads the CAP part of a story's article.
+
+use crate::model::cap::CapSeverity;
+use crate::model::cap::CapStatus;
+use crate::model::cap::MsgType;
+use crate::model::cap::Scope;
+use crate::model::cap::Urgency;
+use crate::rules::read::Fields;
+use crate::rules::read::Reader;
+use crate::rules::spec::StoryCap;
+use crate::rules::yaml::Yaml;
+
+const KEYS: &[&str] = &[
+    "id",
+    "references",
+    "status",
+    "msg_type",
+    "scope",
+    "urgency",
+    "severity",
+    "response_type",
+    "expires_in",
+    "note",
+    "areas",
+];
+const STATUSES: &[(&str, CapStatus)] = &[
+    ("Actual", CapStatus::Actual),
+    ("Exercise", CapStatus::Exercise),
+    ("System", CapStatus::System),
+    ("Test", CapStatus::Test),
+    ("Draft", CapStatus::Draft),
+];
+const MSG_TYPES: &[(&str, MsgType)] = &[
+    ("Alert", MsgType::Alert),
+    ("Update", MsgType::Update),
+    ("Cancel", MsgType::Cancel),
+    ("Ack", MsgType::Ack),
+    ("Error", MsgType::Error),
+];
+const SCOPES: &[(&str, Scope)] =
+    &[("Public", Scope::Public), ("Restricted", Scope::Restricted), ("Private", Scope::Private)];
+const URGENCIES: &[(&str, Urgency)] = &[
+    ("Immediate", Urgency::Immediate),
+    ("Expected", Urgency::Expected),
+    ("Future", Urgency::Future),
+    ("Past", Urgency::Past),
+    ("Unknown", Urgency::Unknown),
+];
+const CAP_SEVERITIES: &[(&str, CapSeverity)] = &[
+    ("Extreme", CapSeverity::Extreme),
+    ("Severe", CapSeverity::Severe),
+    ("Moderate", CapSeverity::Moderate),
+    ("Minor", CapSeverity::Minor),
+    ("Unknown", CapSeverity::Unknown),
+];
+/// Whether it is the one response type that changes the life of an alert.
+const RESPONSES: &[(&str, bool)] = &[
+    ("AllClear", true),
+    ("Shelter", false),
+    ("Evacuate", false),
+    ("Prepare", false),
+    ("Execute", false),
+    ("Avoid", false),
+    ("Monitor", false),
+    ("Assess", false),
+    ("None", false),
+];
+
+pub(crate) fn cap(node: &Yaml, reader: &mut Reader<'_, '_>) -> StoryCap {
+    let fields = reader.fields(node, "cap", KEYS);
+    let mut text = |name: &str| {
+        let text = fields.get(name).and_then(|node| reader.text(node, name));
+        text.map(str::to_owned)
+    };
+    let (id, note) = (text("id"), text("note"));
+    let mut texts = |name: &str| {
+        let texts = fields.get(name).map(|node| reader.texts(node, name)).unwrap_or_default();
+        texts.into_iter().map(|(_, text)| text.to_owned()).collect()
+    };
+    let (references, areas) = (texts("references"), texts("areas"));
+    let response = chosen(&fields, "response_type", RESPONSES, reader);
+    StoryCap {
+        id,
+        references,
+        status: chosen(&fields, "status", STATUSES, reader),
+        msg_type: chosen(&fields, "msg_type", MSG_TYPES, reader),
+        scope: chosen(&fields, "scope", SCOPES, reader),
+        urgency: chosen(&fields, "urgency", URGENCIES, reader),
+        severity: chosen(&fields, "severity", CAP_SEVERITIES, reader),
+        all_clear: response,
+        areas,
+        note,
+        expires_in: fields.get("expires_in").and_then(|n| reader.duration(n, "expires_in")),
+    }
+}
+
+fn chosen<T: Copy + Default>(
+    fields: &Fields<'_>,
+    name: &str,
+    known: &[(&str, T)],
+    reader: &mut Reader<'_, '_>,
+) -> T {
+    fields.get(name).and_then(|node| reader.choice(node, name, known)).unwrap_or_default()
+}
