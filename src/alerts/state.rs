@@ -320,6 +320,7 @@ pub(super) fn shown(article: &Article, evidence: Vec<Evidence>) -> EventArticle 
         excerpt: excerpt(&article.body),
         published_at: article.published_at,
         first_seen_at: article.first_seen_at,
+        silent_langs: article.cap.as_ref().map_or_else(Vec::new, |c| c.silent_langs(&evidence)),
         evidence,
     }
 }

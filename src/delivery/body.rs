@@ -144,6 +144,7 @@ mod tests {
             start: 0,
             end: 1,
             text: "x".repeat(900),
+            lang: None,
             term: "when".into(),
         };
         EventArticle {
@@ -157,6 +158,7 @@ mod tests {
             published_at: None,
             first_seen_at: Time::from_millis(0),
             evidence: vec![one; evidence],
+            silent_langs: Vec::new(),
         }
     }
 

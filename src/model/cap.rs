@@ -6,6 +6,8 @@ use serde::Serialize;
 use crate::model::article::Article;
 use crate::model::id::ArticleId;
 use crate::model::id::Lang;
+use crate::model::matching::Evidence;
+use crate::model::matching::Field;
 use crate::model::rule::Nature;
 use crate::model::rule::Severity;
 use crate::model::time::Time;
@@ -188,9 +190,38 @@ impl Cap {
         self.blocks.iter().flat_map(|b| &b.areas).map(String::as_str)
     }
 
+    /// Says of each piece of evidence from which language block it comes.
+    pub fn place(&self, evidence: &mut [Evidence]) {
+        if self.blocks.len() > 1 {
+            for one in evidence {
+                let block = self.blocks.iter().find(|b| b.holds(one));
+                one.lang = block.and_then(|b| b.lang.clone());
+            }
+        }
+    }
+
+    /// The languages of blocks without evidence, where others have some.
+    pub fn silent_langs(&self, evidence: &[Evidence]) -> Vec<Lang> {
+        let silent = |b: &&Block| !evidence.iter().any(|e| b.holds(e));
+        if self.blocks.iter().all(|b| silent(&b)) {
+            return Vec::new();
+        }
+        self.blocks.iter().filter(silent).filter_map(|b| b.lang.clone()).collect()
+    }
+
     fn is_over(&self) -> bool {
         let over = |b: &Block| b.all_clear || b.urgency == Urgency::Past;
         !self.blocks.is_empty() && self.blocks.iter().all(over)
+    }
+}
+
+impl Block {
+    fn holds(&self, evidence: &Evidence) -> bool {
+        let (start, end) = match evidence.field {
+            Field::Title => self.title,
+            Field::Body => self.body,
+        };
+        start <= evidence.start && evidence.start < end
     }
 }
 
@@ -234,6 +265,31 @@ mod tests {
         cap.scope = Scope::Private;
         assert_eq!(cap.says(), None);
         assert_eq!(message(CapStatus::Actual, MsgType::Ack).says(), None);
+    }
+
+    #[test]
+    fn evidence_names_its_block_and_blocks_without_any_are_told() {
+        let mut cap = message(CapStatus::Actual, MsgType::Alert);
+        for (block, lang, at) in [(0, "zh-TW", (0, 9)), (1, "en", (12, 30))] {
+            cap.blocks[block].lang = Some(Lang::new(lang).unwrap());
+            cap.blocks[block].title = at;
+        }
+        let found = |start| Evidence {
+            field: Field::Title,
+            start,
+            end: start + 2,
+            text: String::new(),
+            term: "any[0]".to_owned(),
+            lang: None,
+        };
+        let mut evidence = vec![found(3), found(20)];
+        cap.place(&mut evidence);
+        let langs: Vec<&str> =
+            evidence.iter().flat_map(|e| &e.lang).map(|lang| lang.as_str()).collect();
+        assert_eq!(langs, ["zh-TW", "en"]);
+        assert_eq!(cap.silent_langs(&evidence), []);
+        assert_eq!(cap.silent_langs(&evidence[1..]), [Lang::new("zh-TW").unwrap()]);
+        assert_eq!(cap.silent_langs(&[]), []);
     }
 
     #[test]

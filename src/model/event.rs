@@ -151,6 +151,10 @@ pub struct EventArticle {
     pub first_seen_at: Time,
     /// The words that made the rule match.
     pub evidence: Vec<Evidence>,
+    /// Languages of a CAP message in which no words made the rule match, where others did: it may
+    /// say different things in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silent_langs: Vec<Lang>,
 }
 
 /// One record of the event log.

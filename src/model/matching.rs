@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::id::Key;
+use crate::model::id::Lang;
 use crate::model::id::RuleId;
 use crate::model::id::Topic;
 
@@ -30,6 +31,9 @@ pub struct Evidence {
     pub text: String,
     /// The item of the rule that matched, such as `any[1]` or `words.ferry[0]`.
     pub term: String,
+    /// The language of the block it stands in, in a CAP message that speaks several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lang: Option<Lang>,
 }
 
 /// The rule whose alerts a match moves, and the keys it speaks of.

@@ -75,7 +75,7 @@ fn quote(field: Field, page: &Page<'_>, mut spans: Vec<(Interval, String)>) -> V
     spans.dedup_by_key(|(interval, _)| *interval);
     let quoted = spans.into_iter().take(MAX_SPANS).map(|(interval, term)| {
         let (start, end) = page.span(interval);
-        Evidence { field, start, end, text: page.tokens().quote(start, end), term }
+        Evidence { field, start, end, text: page.tokens().quote(start, end), term, lang: None }
     });
     quoted.collect()
 }

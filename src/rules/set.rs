@@ -251,11 +251,15 @@ impl<'a, 't, 'r> Run<'a, 't, 'r> {
         let rule = &matcher.rule;
         let items = matcher.groups.iter().flatten();
         let names = &self.set.list_names;
+        let mut evidence = evidence::collect(self.reading, names, items, matcher.scope);
+        if let Some(cap) = &self.article.cap {
+            cap.place(&mut evidence);
+        }
         Match {
             rule: rule.id.clone(),
             topic: rule.topic.clone(),
             superseded_by: self.superseding(&rule.id, found),
-            evidence: evidence::collect(self.reading, names, items, matcher.scope),
+            evidence,
             targets: self.targets(rule),
         }
     }

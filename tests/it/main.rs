@@ -7,6 +7,7 @@
 )]
 
 mod bus;
+mod cap;
 mod e2e;
 mod egress;
 mod query_properties;
