@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod chaos;
+mod feeds;
 mod flow;
 
 use std::collections::BTreeMap;
