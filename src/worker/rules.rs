@@ -84,7 +84,8 @@ pub async fn run<B: Bus>(
     stop: CancellationToken,
 ) -> Result<(), crate::worker::Error> {
     let clock = settings.clock.clone();
-    let keeper = Arc::new(Keeper::new(bus.clone(), clock, settings.leases.clone()));
+    let board = settings.board.clone();
+    let keeper = Arc::new(Keeper::new(bus.clone(), clock, board, settings.leases.clone()));
     settings.board.set("rules", Health::NotReady("waiting for its first leases".to_owned()));
     let mut worker = Worker {
         bus,

@@ -4,6 +4,7 @@ mod bad_input;
 mod chaos;
 mod feeds;
 mod flow;
+mod full_disk;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -118,6 +119,10 @@ impl Process {
     pub(crate) fn api(&self) -> String {
         let address = wait_for("the API to listen", || self.address.lock().unwrap().clone());
         format!("http://{address}")
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn kill(&mut self) {
