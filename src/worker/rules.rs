@@ -300,7 +300,7 @@ impl<B: Bus> Worker<B> {
         if read.is_empty() {
             return Ok(());
         }
-        self.shards.retain(|shard, _| self.keeper.is_held(*shard));
+        shard::drop_unheld(&mut self.shards, &self.keeper);
         let mut group = write::Group::default();
         for (number, shard) in &mut self.shards {
             for one in read {
@@ -339,7 +339,7 @@ impl<B: Bus> Worker<B> {
         if !due || self.position < end {
             return self.open_reader().await;
         }
-        self.shards.retain(|shard, _| self.keeper.is_held(*shard));
+        shard::drop_unheld(&mut self.shards, &self.keeper);
         let rules = self.settings.rules.load_full();
         let mut group = write::Group::default();
         for (number, shard) in &mut self.shards {

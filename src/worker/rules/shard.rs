@@ -85,6 +85,18 @@ pub(super) async fn load<B: Bus>(
     Ok(shards)
 }
 
+/// Lets go of shards whose lease was not renewed in time. The keeper lets go, too: a renewal that
+/// comes late would else keep a shard that nobody works on.
+pub(super) fn drop_unheld<B: Bus>(shards: &mut BTreeMap<u16, Shard>, keeper: &Keeper<B>) {
+    shards.retain(|shard, _| {
+        let held = keeper.is_held(*shard);
+        if !held {
+            keeper.drop_shard(*shard);
+        }
+        held
+    });
+}
+
 impl Shard {
     /// Whether the article lies in the stretch where an owner died.
     pub(super) fn is_careful(&self, seq: u64) -> bool {
@@ -167,4 +179,45 @@ fn owned(number: u16, matches: &[Match]) -> Vec<Match> {
             (!targets.is_empty()).then(|| Match { targets, ..one.clone() })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::bus::Embedded;
+    use crate::bus::EmbeddedSettings;
+    use crate::bus::Limits;
+    use crate::clock::Clock;
+    use crate::telemetry::Board;
+    use crate::worker::lease::Change;
+    use crate::worker::lease::Settings;
+
+    #[tokio::test]
+    async fn a_shard_whose_lease_is_overdue_is_dropped_by_its_keeper_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings =
+            EmbeddedSettings { folder: folder.path().to_owned(), limits: Limits::default() };
+        let bus = Embedded::open(settings).await.unwrap();
+        let leases = Settings::new("rules", 2, "one".to_owned(), Duration::from_millis(500));
+        let keeper = Keeper::new(bus.clone(), Clock::System, Board::default(), leases);
+        let changes = tokio::select! {
+            changes = keeper.changes() => changes,
+            () = keeper.run() => unreachable!("it runs until dropped"),
+        };
+        let granted = |change: &Change| match change {
+            Change::Taken(grant) => Some(*grant),
+            _ => None,
+        };
+        let grants: Vec<Grant> = changes.iter().filter_map(granted).collect();
+        let mut shards = load(&bus, &keeper, &grants).await.unwrap();
+        assert_eq!((shards.len(), keeper.count()), (2, 2));
+        // Nobody renews: the lease runs out.
+        while shards.keys().any(|shard| keeper.is_held(*shard)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        drop_unheld(&mut shards, &keeper);
+        assert_eq!((shards.len(), keeper.count()), (0, 0));
+    }
 }
