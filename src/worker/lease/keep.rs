@@ -230,17 +230,21 @@ impl<B: Bus> Keeper<B> {
             for shard in free {
                 let seen = inner.seen.get(&shard);
                 let old = seen.and_then(|s| s.lease.as_ref());
+                // Taken again by one that let it go is no death.
+                let abandoned = old
+                    .and_then(|l| l.owner.as_ref())
+                    .is_some_and(|owner| *owner != self.settings.owner);
                 let grant = Grant {
                     shard,
                     cursor: old.and_then(|l| l.cursor),
                     tries: old.map_or(0, |l| l.tries),
-                    abandoned: old.is_some_and(|l| l.owner.is_some()),
+                    abandoned,
                 };
                 let held = Held {
                     revision: 0,
                     renewed: sent,
                     cursor: grant.cursor,
-                    tries: grant.tries,
+                    tries: grant.tries.max(u32::from(abandoned)),
                     asked_back: false,
                 };
                 group.push(self.put(
