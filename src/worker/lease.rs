@@ -28,6 +28,7 @@ use crate::clock::Clock;
 use crate::model::Time;
 use crate::model::Version;
 use crate::model::names;
+use crate::telemetry::Board;
 
 /// How leases are kept.
 #[derive(Clone, Debug)]
@@ -51,6 +52,11 @@ impl Settings {
     pub fn new(worker: &'static str, shards: u16, owner: String, length: Duration) -> Self {
         let renew = length.mul_f64(0.3);
         Self { worker, shards, owner, length, renew, sole: false }
+    }
+
+    /// Its name on the health board: a worker without leases works on nothing.
+    fn part(&self) -> &'static str {
+        if self.worker == "rules" { "rules leases" } else { "notifier leases" }
     }
 
     /// For how long after a renewal was sent work may still begin.
@@ -129,6 +135,7 @@ struct Inner {
 pub struct Keeper<B> {
     bus: B,
     clock: Clock,
+    board: Board,
     settings: Settings,
     inner: Mutex<Inner>,
     /// One write of own leases at a time: two would refuse each other.
@@ -138,10 +145,11 @@ pub struct Keeper<B> {
 
 impl<B: Bus> Keeper<B> {
     /// Keeps nothing yet; [`Keeper::run`] takes what is free.
-    pub fn new(bus: B, clock: Clock, settings: Settings) -> Self {
+    pub fn new(bus: B, clock: Clock, board: Board, settings: Settings) -> Self {
         Self {
             bus,
             clock,
+            board,
             settings,
             inner: Mutex::default(),
             writing: tokio::sync::Mutex::default(),

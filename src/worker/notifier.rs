@@ -57,7 +57,8 @@ pub async fn run<B: Bus>(
     stop: CancellationToken,
 ) -> Result<(), crate::worker::Error> {
     let clock = settings.clock.clone();
-    let keeper = Arc::new(Keeper::new(bus.clone(), clock, settings.leases.clone()));
+    let board = settings.board.clone();
+    let keeper = Arc::new(Keeper::new(bus.clone(), clock, board, settings.leases.clone()));
     let mut renewals = tokio::task::JoinSet::new();
     let kept = keeper.clone();
     renewals.spawn(async move { kept.run().await });

@@ -84,7 +84,8 @@ pub async fn run<B: Bus>(
     stop: CancellationToken,
 ) -> Result<(), crate::worker::Error> {
     let clock = settings.clock.clone();
-    let keeper = Arc::new(Keeper::new(bus.clone(), clock, settings.leases.clone()));
+    let board = settings.board.clone();
+    let keeper = Arc::new(Keeper::new(bus.clone(), clock, board, settings.leases.clone()));
     settings.board.set("rules", Health::NotReady("waiting for its first leases".to_owned()));
     let mut worker = Worker {
         bus,
@@ -299,7 +300,7 @@ impl<B: Bus> Worker<B> {
         if read.is_empty() {
             return Ok(());
         }
-        self.shards.retain(|shard, _| self.keeper.is_held(*shard));
+        shard::drop_unheld(&mut self.shards, &self.keeper);
         let mut group = write::Group::default();
         for (number, shard) in &mut self.shards {
             for one in read {
@@ -338,7 +339,7 @@ impl<B: Bus> Worker<B> {
         if !due || self.position < end {
             return self.open_reader().await;
         }
-        self.shards.retain(|shard, _| self.keeper.is_held(*shard));
+        shard::drop_unheld(&mut self.shards, &self.keeper);
         let rules = self.settings.rules.load_full();
         let mut group = write::Group::default();
         for (number, shard) in &mut self.shards {

@@ -119,7 +119,7 @@ fn selection(from: From, until: Until, filter: &str) -> Selection {
 }
 
 /// Repeats a call while its failure is temporary, as callers of the bus do.
-async fn again<T, F>(mut call: impl FnMut() -> F) -> T
+pub(crate) async fn again<T, F>(mut call: impl FnMut() -> F) -> T
 where
     F: Future<Output = Result<T, Error>>,
 {

@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod chaos;
+mod feeds;
 mod flow;
+mod full_disk;
 mod reload;
 
 use std::collections::BTreeMap;
@@ -118,6 +120,10 @@ impl Process {
     pub(crate) fn api(&self) -> String {
         let address = wait_for("the API to listen", || self.address.lock().unwrap().clone());
         format!("http://{address}")
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn kill(&mut self) {

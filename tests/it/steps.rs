@@ -1,40 +1,35 @@
-//! A crash at each step between publish, state, event, cursor, send and state.
+//! `kill -9` at each step between publish, state, event, cursor, send and state.
+//!
+//! Each test starts itself as a process of its own: with orders in its environment it is the
+//! publisher, rules worker or notifier that dies at one write, or the process that lives after it.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+mod child;
+mod dying;
+mod receiver;
 
-use arc_swap::ArcSwap;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Child;
+
 use bytes::Bytes;
-use tokio::sync::Notify;
+use serde_json::Value;
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wirebell::bus::Bucket;
 use wirebell::bus::Bus;
+use wirebell::bus::Embedded;
 use wirebell::bus::Entry;
-use wirebell::bus::Error;
-use wirebell::bus::Expect;
 use wirebell::bus::From;
-use wirebell::bus::Item;
-use wirebell::bus::Limits;
-use wirebell::bus::Listing;
-use wirebell::bus::Outcome;
+use wirebell::bus::Nats;
 use wirebell::bus::Put;
-use wirebell::bus::PutOutcome;
-use wirebell::bus::Reader;
-use wirebell::bus::Record;
 use wirebell::bus::Selection;
-use wirebell::bus::Stored;
 use wirebell::bus::Stream;
 use wirebell::bus::Until;
-use wirebell::bus::Watch;
 use wirebell::clock::Clock;
 use wirebell::delivery::signature;
-use wirebell::egress::Client;
-use wirebell::egress::Policy;
-use wirebell::egress::Resolver;
-use wirebell::feed::Draft;
 use wirebell::model::Subscription;
 use wirebell::model::SubscriptionId;
 use wirebell::model::Time;
@@ -42,165 +37,153 @@ use wirebell::model::Version;
 use wirebell::model::subscription::FilterVersion;
 use wirebell::model::subscription::Format;
 use wirebell::model::subscription::SigningKey;
-use wirebell::source;
-use wirebell::source::Origin;
-use wirebell::telemetry::Board;
-use wirebell::worker::lease;
-use wirebell::worker::notifier;
-use wirebell::worker::rules;
 
-use crate::bus::Backend;
-use crate::e2e::Hook;
-use crate::e2e::Receiver;
+use crate::support::nats::Server;
+use child::Orders;
+use child::Place;
+use child::Work;
+use child::runtime;
+use dying::Death;
+use dying::LAST_WORDS;
+use receiver::Hook;
+use receiver::Moment;
+use receiver::Receiver;
 
-const RULES: &str = "version: 1
-rules:
-  - {id: siren, any: [siren]}
-  - {id: silence, ends: siren, any: [all clear]}
-";
+const EMBEDDED: &str = "steps::a_kill_at_any_step_on_the_embedded_store_loses_and_doubles_nothing";
+const NATS: &str = "steps::a_kill_at_any_step_on_nats_loses_and_doubles_nothing";
 
-/// A bus on which the process dies at one write: before it, or after it and before its answer.
-#[derive(Clone)]
-struct Dying<B> {
-    bus: B,
-    writes: Arc<AtomicUsize>,
-    at: usize,
-    before: bool,
-    died: Arc<Notify>,
+/// What a process that is killed has to have written to, before and after a death, for the steps
+/// to be all of them.
+const STEPS: [(Work, &[&str]); 3] = [
+    (Work::Publish, &["articles"]),
+    (Work::Rules, &["leases", "alerts", "events", "verdicts"]),
+    (Work::Notifier, &["leases", "deliveries", "attempts"]),
+];
+
+/// A backend that outlives the processes that use it.
+trait Home {
+    type Bus: Bus;
+
+    fn new() -> Self;
+    fn place(&self) -> Place;
+    fn open(&self) -> impl Future<Output = Self::Bus>;
 }
 
-impl<B: Bus> Dying<B> {
-    fn new(bus: B, at: usize, before: bool) -> Self {
-        Self { bus, writes: Arc::default(), at, before, died: Arc::default() }
+impl Home for tempfile::TempDir {
+    type Bus = Embedded;
+
+    fn new() -> Self {
+        tempfile::tempdir().unwrap()
     }
 
-    /// A dead process never gets its answer.
-    async fn write<T>(&self, work: impl Future<Output = T>) -> T {
-        let number = self.writes.fetch_add(1, Ordering::AcqRel);
-        let dies = number >= self.at;
-        if dies && (self.before || number > self.at) {
-            self.died.notify_one();
-            return std::future::pending().await;
+    fn place(&self) -> Place {
+        Place::Folder(self.path().to_owned())
+    }
+
+    async fn open(&self) -> Embedded {
+        child::embedded(self.path().to_owned()).await
+    }
+}
+
+impl Home for Server {
+    type Bus = Nats;
+
+    fn new() -> Self {
+        Self::start().expect("NATS tests are on")
+    }
+
+    fn place(&self) -> Place {
+        Place::Nats(self.url())
+    }
+
+    async fn open(&self) -> Nats {
+        child::nats(self.url()).await
+    }
+}
+
+/// How the work is cut off.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    Write(Work, Death),
+    Send { at: usize, when: Moment },
+}
+
+/// How the process that was to die ended.
+enum Ended {
+    /// By its own hand, while writing to this.
+    Killed(String),
+    /// It had done everything before.
+    Alive,
+}
+
+impl Cut {
+    fn work(self) -> Work {
+        match self {
+            Self::Write(work, _) => work,
+            Self::Send { .. } => Work::Notifier,
         }
-        let answer = work.await;
-        if dies {
-            self.died.notify_one();
-            return std::future::pending().await;
+    }
+
+    /// Runs the process to its end.
+    fn run(self, test: &str, place: Place, receiver: &Receiver) -> Ended {
+        let death = match self {
+            Self::Write(_, death) => Some(death),
+            Self::Send { .. } => None,
+        };
+        let orders = Orders { place, work: self.work(), death };
+        let child = match self {
+            Self::Write(..) => orders.start(test),
+            Self::Send { at, when } => receiver.kill(|| orders.start(test), at, when),
+        };
+        let (signal, said) = outcome(child);
+        let last = said.lines().find_map(|line| line.strip_prefix(LAST_WORDS));
+        match (self, last) {
+            (Self::Write(..), Some(place)) if signal == Some(9) => Ended::Killed(place.to_owned()),
+            (Self::Write(..), None) if signal.is_none() => Ended::Alive,
+            (Self::Send { .. }, None) if signal == Some(9) => Ended::Killed("the receiver".into()),
+            _ => panic!("{self:?}: signal {signal:?}, {said}"),
         }
-        answer
     }
 }
 
-impl<B: Bus> Bus for Dying<B> {
-    async fn publish(&self, s: Stream, r: Record, e: Expect) -> Result<Outcome, Error> {
-        self.write(self.bus.publish(s, r, e)).await
-    }
-    async fn publish_all(
-        &self,
-        s: Stream,
-        group: Vec<(Record, Expect)>,
-    ) -> Result<Vec<Result<Outcome, Error>>, Error> {
-        self.write(self.bus.publish_all(s, group)).await
-    }
-    async fn read(&self, s: Stream, selection: Selection) -> Result<Reader, Error> {
-        self.bus.read(s, selection).await
-    }
-    async fn last(&self, s: Stream, subject: &str) -> Result<Option<Stored>, Error> {
-        self.bus.last(s, subject).await
-    }
-    async fn end(&self, s: Stream) -> Result<u64, Error> {
-        self.bus.end(s).await
-    }
-    async fn get(&self, b: Bucket, key: &str) -> Result<Option<Entry>, Error> {
-        self.bus.get(b, key).await
-    }
-    async fn put(&self, b: Bucket, put: Put) -> Result<PutOutcome, Error> {
-        self.write(self.bus.put(b, put)).await
-    }
-    async fn put_all(
-        &self,
-        b: Bucket,
-        group: Vec<Put>,
-    ) -> Result<Vec<Result<PutOutcome, Error>>, Error> {
-        self.write(self.bus.put_all(b, group)).await
-    }
-    async fn delete(&self, b: Bucket, key: &str, revision: u64) -> Result<PutOutcome, Error> {
-        self.write(self.bus.delete(b, key, revision)).await
-    }
-    async fn list(&self, b: Bucket, prefix: &str) -> Result<Listing, Error> {
-        self.bus.list(b, prefix).await
-    }
-    async fn watch(&self, b: Bucket, prefix: &str, after: u64) -> Result<Watch, Error> {
-        self.bus.watch(b, prefix, after).await
-    }
-    fn is_connected(&self) -> bool {
-        self.bus.is_connected()
-    }
-    async fn close(&self) {}
+/// The signal that ended a process, none if it did what it was to do; and what it said.
+fn outcome(mut child: Child) -> (Option<i32>, String) {
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    let status = child.wait().unwrap();
+    assert!(status.success() || status.signal().is_some(), "{status}: {said}");
+    assert!(status.signal().is_some() || said.contains("1 passed"), "no such test: {said}");
+    (status.signal(), said)
 }
 
-fn leases(worker: &'static str, shards: u16) -> lease::Settings {
-    let owner = format!("owner-{}", fastrand::u64(..));
-    lease::Settings {
-        sole: true,
-        ..lease::Settings::new(worker, shards, owner, Duration::from_secs(5))
-    }
-}
-
-/// Starts a rules worker and a notifier.
-fn start<B: Bus>(bus: &B, tasks: &mut JoinSet<()>, stop: &CancellationToken) {
-    let rule_set = wirebell::rules::load(&[("rules.yaml".to_owned(), RULES.to_owned())]).unwrap();
-    let settings = rules::Settings {
-        leases: leases("rules", 64),
-        rules: Arc::new(ArcSwap::from_pointee(rule_set)),
-        clock: Clock::System,
-        board: Board::default(),
-    };
-    let (for_rules, stop_rules) = (bus.clone(), stop.clone());
-    tasks.spawn(async move { rules::run(for_rules, settings, stop_rules).await.unwrap() });
-    let settings = notifier::Settings {
-        leases: leases("notifier", 1),
-        clock: Clock::System,
-        board: Board::default(),
-        timeout: Duration::from_secs(20),
-        max_in_flight: 8,
-        public_url: "http://127.0.0.1:8080".to_owned(),
-    };
-    let client = Client::new(Policy::new(&["127.0.0.0/8"]).unwrap(), Resolver::system());
-    let (for_notifier, stop_notifier) = (bus.clone(), stop.clone());
-    tasks.spawn(async move {
-        notifier::run(for_notifier, client, settings, stop_notifier).await.unwrap();
-    });
-}
-
-async fn end(mut tasks: JoinSet<()>, stop: &CancellationToken) {
-    stop.cancel();
-    while let Some(done) = tasks.join_next().await {
-        done.unwrap();
-    }
-}
-
-/// A first-ever cursor starts at the end of the log: cursors first, then articles.
-async fn take_first_leases<B: Bus>(bus: &B) {
+/// A first-ever cursor starts at the end of the log: cursors first, then articles. What comes
+/// before the work that is cut off is done, too.
+async fn prepare<B: Bus>(bus: &B, url: &str, work: Work) -> SubscriptionId {
     let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
-    start(bus, &mut tasks, &stop);
-    loop {
-        let Ok(listing) = bus.list(Bucket::Leases, "rules").await else {
-            // The server is still coming up.
-            tokio::task::yield_now().await;
-            continue;
-        };
-        let with_cursor = |e: &Entry| {
-            let value = e.value.as_ref().unwrap();
-            let lease: serde_json::Value = serde_json::from_slice(value).unwrap();
-            lease["cursor"].is_u64()
-        };
-        if listing.entries.iter().filter(|e| with_cursor(e)).count() == 64 {
-            break;
+    let mut leases = bus.watch(Bucket::Leases, "rules", 0).await.unwrap();
+    child::start_rules(bus, &mut tasks, &stop);
+    let mut cursors = BTreeSet::new();
+    while cursors.len() < 64 {
+        let entry = leases.next().await.unwrap().unwrap();
+        if has_cursor(&entry) {
+            cursors.insert(entry.key);
         }
-        tokio::task::yield_now().await;
     }
-    end(tasks, &stop).await;
+    let id = subscribe(bus, url).await;
+    if work == Work::Notifier {
+        child::publish(bus).await;
+        child::wait_for_records(bus, Stream::Events, 2).await;
+    }
+    child::end(tasks, &stop).await;
+    if work == Work::Rules {
+        child::publish(bus).await;
+    }
+    id
+}
+
+fn has_cursor(entry: &Entry) -> bool {
+    let lease = entry.value.as_ref().map(|v| serde_json::from_slice::<Value>(v).unwrap());
+    lease.is_some_and(|lease| lease["cursor"].is_u64())
 }
 
 async fn subscribe<B: Bus>(bus: &B, url: &str) -> SubscriptionId {
@@ -231,100 +214,119 @@ async fn subscribe<B: Bus>(bus: &B, url: &str) -> SubscriptionId {
     id
 }
 
-async fn publish<B: Bus>(bus: &B) {
-    for (id, title) in [("1", "The siren sounds"), ("2", "The all clear is given")] {
-        let draft = Draft { id: Some(id.into()), title: title.into(), ..Draft::default() };
-        let now = Time::from_millis(Clock::System.now_ms());
-        let answer = source::publish(bus, &Origin::push(true), draft, now).await.unwrap();
-        answer.unwrap();
-    }
-}
-
-async fn kinds_in_log<B: Bus>(bus: &B) -> Vec<String> {
-    let selection =
-        Selection { from: From::Start, until: Until::End, filter: "wb.event.>".to_owned() };
-    let mut reader = bus.read(Stream::Events, selection).await.unwrap();
-    let mut kinds = Vec::new();
-    while let Some(item) = reader.next().await {
-        if let Item::Record(stored) = item.unwrap() {
-            let event: serde_json::Value = serde_json::from_slice(&stored.payload).unwrap();
-            kinds.push(event["type"].as_str().unwrap().to_owned());
-        }
-    }
-    kinds
+/// Every record of a stream, from its start.
+async fn records<B: Bus>(bus: &B, stream: Stream) -> Vec<Value> {
+    let filter = format!("{}>", stream.prefix());
+    let selection = Selection { from: From::Start, until: Until::End, filter };
+    let reader = bus.read(stream, selection).await.unwrap();
+    let records = reader.records().await.unwrap();
+    records.iter().map(|stored| serde_json::from_slice(&stored.payload).unwrap()).collect()
 }
 
 /// A body without what may differ between tries: an opening that comes after its end is late.
-fn timeless(hook: &Hook) -> serde_json::Value {
-    let mut body = hook.json();
-    body["data"]["event"]["late"] = serde_json::Value::Null;
+fn timeless(hook: &Hook) -> Value {
+    let mut body = hook.body.clone();
+    body["data"]["event"]["late"] = Value::Null;
     body
 }
 
-/// Dies at write number `at`; answers whether it came to that before all was done.
-async fn die_at<K: Backend>(at: usize, before: bool) -> bool {
-    let Some(backend) = K::start(Limits::default()).await else { return false };
-    let bus = backend.bus();
-    take_first_leases(&bus).await;
+/// Each webhook came, in order, and a repeat is the same under the same id.
+fn check_hooks(hooks: &[Hook], events: &[Value], id: &SubscriptionId) {
+    let want: Vec<String> =
+        events.iter().map(|e| format!("{}-{id}", e["id"].as_str().unwrap())).collect();
+    let mut first: BTreeMap<&str, Value> = BTreeMap::new();
+    let mut order = Vec::new();
+    for hook in hooks {
+        let body = timeless(hook);
+        if let Some(known) = first.get(hook.id.as_str()) {
+            assert_eq!(*known, body, "a repeat differs");
+        } else {
+            order.push((hook.id.clone(), body["data"]["event"]["sequence"].clone()));
+            first.insert(&hook.id, body);
+        }
+    }
+    let want: Vec<(String, Value)> = want.into_iter().zip([json!(1), json!(2)]).collect();
+    assert_eq!(order, want);
+}
+
+async fn check<B: Bus>(bus: &B, hooks: &[Hook], id: &SubscriptionId) {
+    let articles = records(bus, Stream::Articles).await;
+    let revisions: Vec<&Value> = articles.iter().map(|a| &a["revision"]).collect();
+    assert_eq!(revisions, [1, 1]);
+    let events = records(bus, Stream::Events).await;
+    let kinds: Vec<&Value> = events.iter().map(|e| &e["type"]).collect();
+    assert_eq!(kinds, ["alert.opened", "alert.ended"]);
+    assert_eq!(records(bus, Stream::Verdicts).await.len(), 2);
+    check_hooks(hooks, &events, id);
+    let record = bus.get(Bucket::Deliveries, id.as_str()).await.unwrap();
+    let record: Value = serde_json::from_slice(&record.unwrap().value.unwrap()).unwrap();
+    assert_eq!((&record["sequence"], &record["outstanding"]), (&json!(2), &Value::Null));
+}
+
+/// Cuts the work off, and lets another process do it to its end.
+fn cut_off<H: Home>(test: &str, cut: Cut) -> Ended {
+    println!("{cut:?}");
+    let home = H::new();
     let receiver = Receiver::default();
-    let url = receiver.start().await;
-    let id = subscribe(&bus, &url).await;
-    publish(&bus).await;
-    println!("dying at write {at}, before it: {before}");
-    let dying = Dying::new(bus.clone(), at, before);
-    let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
-    start(&dying, &mut tasks, &stop);
-    let settled = async {
-        loop {
-            let record = bus.get(Bucket::Deliveries, id.as_str()).await.unwrap();
-            let record = record.and_then(|e| e.value).unwrap_or_default();
-            let record: serde_json::Value = serde_json::from_slice(&record).unwrap_or_default();
-            if record["sequence"] == 2 {
-                return;
+    let url = receiver.start();
+    let runtime = runtime();
+    let id = runtime.block_on(async {
+        let bus = home.open().await;
+        let id = prepare(&bus, &url, cut.work()).await;
+        bus.close().await;
+        id
+    });
+    let ended = cut.run(test, home.place(), &receiver);
+    // At once: nothing of the dead process may be in the way.
+    let living = Orders { place: home.place(), work: Work::All, death: None }.start(test);
+    assert_eq!(outcome(living).0, None, "{cut:?}");
+    let hooks = receiver.hooks();
+    runtime.block_on(async {
+        let bus = home.open().await;
+        check(&bus, &hooks, &id).await;
+        bus.close().await;
+    });
+    ended
+}
+
+fn cut_off_everywhere<H: Home>(test: &str) {
+    let _alone = crate::e2e::HEAVY.blocking_lock();
+    for (work, places) in STEPS {
+        for before in [true, false] {
+            let mut killed = BTreeSet::new();
+            let mut at = 0;
+            while let Ended::Killed(place) =
+                cut_off::<H>(test, Cut::Write(work, Death { at, before }))
+            {
+                killed.insert(place);
+                at += 1;
+                assert!(at < 100, "it never comes to an end");
             }
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            let missed = places.iter().find(|place| !killed.contains(**place));
+            assert_eq!(missed, None, "{work:?} was not killed there, only at {killed:?}");
         }
-    };
-    let died = tokio::select! {
-        () = dying.died.notified() => true,
-        () = settled => false,
-    };
-    tasks.shutdown().await;
-    let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
-    start(&bus, &mut tasks, &stop);
-    let hooks = tokio::task::spawn_blocking(move || receiver.wait_for(2)).await.unwrap();
-    end(tasks, &stop).await;
-    assert_eq!(hooks.len(), 2, "write {at}");
-    for repeats in hooks.values() {
-        let first = timeless(&repeats[0]);
-        assert!(repeats.iter().all(|hook| timeless(hook) == first), "write {at}");
     }
-    assert_eq!(kinds_in_log(&bus).await, ["alert.opened", "alert.ended"], "write {at}");
-    died
-}
-
-async fn die_at_every_write<K: Backend>() {
-    for before in [true, false] {
-        let mut at = 0;
-        while die_at::<K>(at, before).await {
-            at += 1;
-            assert!(at < 100, "it never comes to an end");
+    for at in [0, 1] {
+        for when in [Moment::Sending, Moment::Received] {
+            let ended = cut_off::<H>(test, Cut::Send { at, when });
+            assert!(matches!(ended, Ended::Killed(_)));
         }
-        assert!(at >= 6, "states, events, verdicts, leases and deliveries are writes: {at}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_at_any_write_of_the_embedded_store_loses_and_doubles_nothing() {
-    let _alone = crate::e2e::HEAVY.lock().await;
-    die_at_every_write::<crate::bus::embedded::Folder>().await;
+#[test]
+fn a_kill_at_any_step_on_the_embedded_store_loses_and_doubles_nothing() {
+    match Orders::given() {
+        Some(orders) => orders.follow(),
+        None => cut_off_everywhere::<tempfile::TempDir>(EMBEDDED),
+    }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_at_any_write_to_nats_loses_and_doubles_nothing() {
-    let _alone = crate::e2e::HEAVY.lock().await;
-    if crate::support::nats::is_off() {
-        return;
+#[test]
+fn a_kill_at_any_step_on_nats_loses_and_doubles_nothing() {
+    match Orders::given() {
+        Some(orders) => orders.follow(),
+        None if crate::support::nats::is_off() => {}
+        None => cut_off_everywhere::<Server>(NATS),
     }
-    die_at_every_write::<crate::bus::nats::Remote>().await;
 }

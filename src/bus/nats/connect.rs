@@ -57,11 +57,12 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Whether the connection is up, and how often it went down.
+/// Whether the connection is up, how often it went down, and whether that was its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) up: bool,
     pub(super) losses: u64,
+    pub(super) closed: bool,
 }
 
 /// A connection that comes back by itself.
@@ -143,7 +144,8 @@ impl Connection {
     }
 
     pub(super) fn is_up(&self) -> bool {
-        self.client.connection_state() == State::Connected
+        // A client that was drained goes on to say that it is connected.
+        self.client.connection_state() == State::Connected && !self.link.borrow().closed
     }
 
     /// Errors the server reported apart from any answer, such as missing permissions.
@@ -227,8 +229,12 @@ impl Connection {
             if self.is_up() {
                 let _ = self.client.flush().await;
             }
+            let mut link = self.link.clone();
+            let losses = link.borrow().losses;
             let _ = self.client.drain().await;
-            while self.is_up() && self.link.clone().changed().await.is_ok() {}
+            if self.is_up() {
+                let _ = link.wait_for(|link| link.losses != losses).await;
+            }
         };
         let _ = tokio::time::timeout(CLOSING, closing).await;
     }
@@ -265,9 +271,13 @@ fn note(event: &Event, link: &watch::Sender<Link>, refusals: &AtomicU64) {
             tracing::info!("Connected to the NATS server");
             link.send_modify(|link| link.up = true);
         }
-        Event::Disconnected | Event::Closed => {
-            link.send_modify(|link| *link = Link { up: false, losses: link.losses + 1 });
-            tracing::warn!(event = %event, "Connection to the NATS server ended");
+        Event::Disconnected => {
+            down(link, false);
+            tracing::warn!("Connection to the NATS server ended");
+        }
+        Event::Closed => {
+            down(link, true);
+            tracing::info!("Connection to the NATS server closed");
         }
         // The call that caused it only times out: this is the one place that has the reason.
         Event::ServerError(error) => {
@@ -282,6 +292,10 @@ fn note(event: &Event, link: &watch::Sender<Link>, refusals: &AtomicU64) {
             tracing::info!(event = %event, "NATS connection is about to end");
         }
     }
+}
+
+fn down(link: &watch::Sender<Link>, closed: bool) {
+    link.send_modify(|link| *link = Link { up: false, losses: link.losses + 1, closed });
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use crate::bus::Put;
 use crate::bus::PutOutcome;
 use crate::bus::Watch;
 use crate::model::Version;
+use crate::telemetry::Health;
+use crate::telemetry::logs::chain;
 use crate::worker::lease::Change;
 use crate::worker::lease::Grant;
 use crate::worker::lease::Held;
@@ -31,20 +33,20 @@ impl<B: Bus> Keeper<B> {
             let round = tokio::time::timeout(self.settings.length, self.round(&mut watch)).await;
             let error = match round {
                 Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error.to_string()),
+                Ok(Err(error)) => Some(chain(&error)),
                 Err(_) => Some("no answer in time".to_owned()),
             };
-            if let Some(error) = &error {
+            let failed = error.is_some();
+            let health = error.map_or(Health::Ready, |error| {
                 watch = None;
                 if !failing {
-                    tracing::warn!(
-                        worker = self.settings.worker,
-                        error,
-                        "Leases cannot be renewed"
-                    );
+                    let worker = self.settings.worker;
+                    tracing::warn!(worker, error, "Leases cannot be renewed");
                 }
-            }
-            failing = error.is_some();
+                Health::NotReady(format!("leases cannot be renewed: {error}"))
+            });
+            self.board.set(self.settings.part(), health);
+            failing = failed;
             self.drop_overdue();
         }
     }
@@ -228,17 +230,21 @@ impl<B: Bus> Keeper<B> {
             for shard in free {
                 let seen = inner.seen.get(&shard);
                 let old = seen.and_then(|s| s.lease.as_ref());
+                // Taken again by one that let it go is no death.
+                let abandoned = old
+                    .and_then(|l| l.owner.as_ref())
+                    .is_some_and(|owner| *owner != self.settings.owner);
                 let grant = Grant {
                     shard,
                     cursor: old.and_then(|l| l.cursor),
                     tries: old.map_or(0, |l| l.tries),
-                    abandoned: old.is_some_and(|l| l.owner.is_some()),
+                    abandoned,
                 };
                 let held = Held {
                     revision: 0,
                     renewed: sent,
                     cursor: grant.cursor,
-                    tries: grant.tries,
+                    tries: grant.tries.max(u32::from(abandoned)),
                     asked_back: false,
                 };
                 group.push(self.put(

@@ -24,6 +24,9 @@ use crate::worker::lease::Keeper;
 use crate::worker::rules::matching::Read;
 use crate::worker::rules::write::Group;
 
+/// Most positions read one by one after two deaths.
+const CAREFUL: u64 = 256;
+
 /// A shard that this worker owns.
 pub(super) struct Shard {
     pub(super) book: Book,
@@ -35,7 +38,7 @@ pub(super) struct Shard {
     tries: u32,
     /// The cursor this shard was taken with.
     taken_at: u64,
-    /// An owner died before it had read up to here.
+    /// Two owners died before they had read up to here, or far from it.
     careful_until: u64,
     pub(super) next_due: Option<Time>,
 }
@@ -66,7 +69,7 @@ pub(super) async fn load<B: Bus>(
     let mut shards = BTreeMap::new();
     for grant in grants {
         let cursor = grant.cursor.unwrap_or(end);
-        let careful_until = if grant.abandoned && grant.cursor.is_some() { end } else { 0 };
+        let careful_until = careful_until(grant, cursor, end);
         let owned = states.remove(&grant.shard).unwrap_or_default();
         let revisions = owned.iter().map(|(s, revision)| (s.at.clone(), *revision)).collect();
         let book = Book::new(owned.into_iter().map(|(state, _)| state));
@@ -83,6 +86,27 @@ pub(super) async fn load<B: Bus>(
         shards.insert(grant.shard, shard);
     }
     Ok(shards)
+}
+
+/// Up to where articles are taken one by one, for the culprit to be named. One death is no
+/// suspicion: a machine was switched off. After a second one without progress in between the
+/// stretch is short, so that a long backlog does not become a crawl; a culprit beyond it comes
+/// nearer with each death.
+fn careful_until(grant: &Grant, cursor: u64, end: u64) -> u64 {
+    let suspicious = grant.abandoned && grant.cursor.is_some() && grant.tries > 0;
+    if suspicious { end.min(cursor.saturating_add(CAREFUL)) } else { 0 }
+}
+
+/// Lets go of shards whose lease was not renewed in time. The keeper lets go, too: a renewal that
+/// comes late would else keep a shard that nobody works on.
+pub(super) fn drop_unheld<B: Bus>(shards: &mut BTreeMap<u16, Shard>, keeper: &Keeper<B>) {
+    shards.retain(|shard, _| {
+        let held = keeper.is_held(*shard);
+        if !held {
+            keeper.drop_shard(*shard);
+        }
+        held
+    });
 }
 
 impl Shard {
@@ -169,4 +193,59 @@ fn owned(number: u16, matches: &[Match]) -> Vec<Match> {
             (!targets.is_empty()).then(|| Match { targets, ..one.clone() })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::bus::Embedded;
+    use crate::bus::EmbeddedSettings;
+    use crate::bus::Limits;
+    use crate::clock::Clock;
+    use crate::telemetry::Board;
+    use crate::worker::lease::Change;
+    use crate::worker::lease::Settings;
+
+    #[test]
+    fn two_deaths_without_progress_make_a_short_stretch_careful() {
+        for (name, abandoned, tries, cursor, want) in [
+            ("given back", false, 1, Some(10), 0),
+            ("one death", true, 0, Some(10), 0),
+            ("two deaths", true, 1, Some(10), 10 + CAREFUL),
+            ("two deaths near the end", true, 1, Some(2_990), 3_000),
+            ("never had a cursor", true, 1, None, 0),
+        ] {
+            let grant = Grant { shard: 0, cursor, tries, abandoned };
+            assert_eq!(careful_until(&grant, cursor.unwrap_or(3_000), 3_000), want, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_shard_whose_lease_is_overdue_is_dropped_by_its_keeper_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings =
+            EmbeddedSettings { folder: folder.path().to_owned(), limits: Limits::default() };
+        let bus = Embedded::open(settings).await.unwrap();
+        let leases = Settings::new("rules", 2, "one".to_owned(), Duration::from_millis(500));
+        let keeper = Keeper::new(bus.clone(), Clock::System, Board::default(), leases);
+        let changes = tokio::select! {
+            changes = keeper.changes() => changes,
+            () = keeper.run() => unreachable!("it runs until dropped"),
+        };
+        let granted = |change: &Change| match change {
+            Change::Taken(grant) => Some(*grant),
+            _ => None,
+        };
+        let grants: Vec<Grant> = changes.iter().filter_map(granted).collect();
+        let mut shards = load(&bus, &keeper, &grants).await.unwrap();
+        assert_eq!((shards.len(), keeper.count()), (2, 2));
+        // Nobody renews: the lease runs out.
+        while shards.keys().any(|shard| keeper.is_held(*shard)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        drop_unheld(&mut shards, &keeper);
+        assert_eq!((shards.len(), keeper.count()), (0, 0));
+    }
 }

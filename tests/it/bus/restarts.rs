@@ -88,6 +88,7 @@ pub(crate) async fn a_close_answers_every_write_under_way<B: Backend>() {
         });
     }
     tokio::time::timeout(PATIENCE, bus.close()).await.unwrap();
+    assert!(!bus.is_connected(), "closed means that nothing is left behind the bus");
     for outcome in tokio::time::timeout(PATIENCE, tasks.join_all()).await.unwrap() {
         assert!(matches!(outcome, Ok(Outcome::Published(_)) | Err(_)), "{outcome:?}");
     }
