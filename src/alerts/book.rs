@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use crate::alerts::emit::Emission;
 use crate::alerts::state::AlertState;
@@ -14,6 +15,7 @@ use crate::model::Event;
 use crate::model::Key;
 use crate::model::Match;
 use crate::model::Rule;
+use crate::model::RuleId;
 use crate::model::Time;
 use crate::model::verdict::Decision;
 
@@ -22,10 +24,19 @@ use crate::model::verdict::Decision;
 pub struct Context<'a> {
     /// The rules in file order.
     pub rules: &'a [Rule],
+    /// Their places in that order.
+    pub index: &'a HashMap<RuleId, usize>,
     /// Digest of the rule set, written into events.
     pub ruleset: &'a str,
     /// Places in gazetteer order: events of one article follow it.
     pub places: &'a [Key],
+}
+
+impl<'a> Context<'a> {
+    /// The rule with this id.
+    pub(super) fn rule(&self, id: &RuleId) -> Option<&'a Rule> {
+        self.index.get(id).and_then(|at| self.rules.get(*at))
+    }
 }
 
 /// An article and what the rules found in it.
@@ -131,7 +142,7 @@ impl Book {
     }
 
     fn first_due(&self, context: &Context<'_>, now: Time) -> Option<(Time, StateKey, Timer)> {
-        let order = |key: &StateKey| context.rules.iter().position(|r| r.id == key.rule);
+        let order = |key: &StateKey| context.index.get(&key.rule).copied();
         self.states
             .values()
             .filter_map(|s| s.alert.next_timer().map(|(at, timer)| (at, &s.at, timer)))

@@ -128,7 +128,7 @@ impl<'a> Work<'a> {
     /// The match of a rule that takes this rule's alerts back.
     fn said_to_retract(&self) -> Option<&'a Match> {
         let takes_back = |m: &&Match| {
-            let by = self.context.rules.iter().find(|r| r.id == m.rule);
+            let by = self.context.rule(&m.rule);
             by.is_some_and(|r| r.retracts.contains(&self.rule.id))
         };
         self.input.matches.iter().find(takes_back)

@@ -51,7 +51,8 @@ pub(super) fn apply(book: &mut Book, context: &Context<'_>, input: &Input<'_>) -
         return step;
     }
     let Some(nature) = input.article.nature() else { return step };
-    for rule in context.rules.iter().filter(|r| r.opens_alerts()) {
+    let meant = meant(book, context, input);
+    for rule in meant.into_iter().filter_map(|at| context.rules.get(at)) {
         let mut work = Work {
             context,
             input,
@@ -64,7 +65,7 @@ pub(super) fn apply(book: &mut Book, context: &Context<'_>, input: &Input<'_>) -
         match &input.article.cap {
             Some(cap) => work.hear_message(book, cap),
             None => {
-                for said in said_of(rule, context.rules, input.matches) {
+                for said in said_of(rule, context, input.matches) {
                     work.hear(book, &said);
                 }
             }
@@ -77,14 +78,32 @@ pub(super) fn apply(book: &mut Book, context: &Context<'_>, input: &Input<'_>) -
     step
 }
 
+/// The rules whose alerts the article may move, in file order: those its matches speak of, and
+/// those that count an earlier revision of it or a message it refers to.
+fn meant(book: &Book, context: &Context<'_>, input: &Input<'_>) -> BTreeSet<usize> {
+    let targets = input.matches.iter().flat_map(|m| &m.targets).map(|t| &t.rule);
+    let mut meant: BTreeSet<usize> =
+        targets.filter_map(|id| context.index.get(id)).copied().collect();
+    let article = input.article;
+    let references = article.cap.as_ref().map_or(&[][..], |cap| &cap.references);
+    if article.revision > 1 || article.withdrawn || !references.is_empty() {
+        let counts = |s: &&AlertState| {
+            s.alert.counts_any(std::slice::from_ref(&article.id)) || s.alert.counts_any(references)
+        };
+        let rules = book.states().filter(counts).map(|s| &s.at.rule);
+        meant.extend(rules.filter_map(|id| context.index.get(id)));
+    }
+    meant
+}
+
 /// What the article's matches say of one rule's alerts: its own match if there is one, else the
 /// matches of rules that take back, then of those that end.
-fn said_of<'a>(rule: &Rule, rules: &[Rule], matches: &'a [Match]) -> Vec<Said<'a>> {
+fn said_of<'a>(rule: &Rule, context: &Context<'_>, matches: &'a [Match]) -> Vec<Said<'a>> {
     let keys = |m: &'a Match| {
         m.targets.iter().find(|t| t.rule == rule.id).map_or(&[][..], |t| t.keys.as_slice())
     };
     let closer = |id: &RuleId| {
-        let by = rules.iter().find(|r| r.id == *id)?;
+        let by = context.rule(id)?;
         let retracts = by.retracts.contains(&rule.id);
         (retracts || by.ends.contains(&rule.id)).then_some(if retracts {
             Closer::Retract

@@ -22,7 +22,12 @@ pub(crate) fn run_stories(rules: &RuleSet) -> Vec<TestFailure> {
 }
 
 fn failing(rules: &RuleSet, rule: &RuleId, story: &Story) -> Option<TestFailure> {
-    let context = Context { rules: rules.rules(), ruleset: rules.digest(), places: rules.places() };
+    let context = Context {
+        rules: rules.rules(),
+        index: rules.index(),
+        ruleset: rules.digest(),
+        places: rules.places(),
+    };
     let mut run = Run::new(context, |article: &Article| rules.found(article), story_start());
     for (number, step) in story.steps.iter().enumerate() {
         let found = events(&mut run, number, step);

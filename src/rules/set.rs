@@ -97,6 +97,11 @@ impl RuleSet {
         &self.rules
     }
 
+    /// The place of each rule in file order.
+    pub fn index(&self) -> &HashMap<RuleId, usize> {
+        &self.by_id
+    }
+
     /// The rule with an id.
     pub fn rule(&self, id: &RuleId) -> Option<&Rule> {
         self.by_id.get(id).and_then(|at| self.rules.get(*at))

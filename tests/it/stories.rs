@@ -48,7 +48,12 @@ fn row(line: &str) -> Row {
 }
 
 fn context(rules: &RuleSet) -> Context<'_> {
-    Context { rules: rules.rules(), ruleset: rules.digest(), places: rules.places() }
+    Context {
+        rules: rules.rules(),
+        index: rules.index(),
+        ruleset: rules.digest(),
+        places: rules.places(),
+    }
 }
 
 /// The events of each step, and the log that the steps made.

@@ -139,8 +139,12 @@ impl Shard {
         {
             return;
         }
-        let context =
-            Context { rules: rules.rules(), ruleset: rules.digest(), places: rules.places() };
+        let context = Context {
+            rules: rules.rules(),
+            index: rules.index(),
+            ruleset: rules.digest(),
+            places: rules.places(),
+        };
         let (areas, position) = (&found.areas, read.stored.seq);
         let input = Input { article, matches: &matches, areas, position };
         let step = self.book.apply(&context, &input);
@@ -161,8 +165,12 @@ impl Shard {
 
     /// Lets timers act up to `now`.
     pub(super) fn advance(&mut self, number: u16, now: Time, rules: &RuleSet, group: &mut Group) {
-        let context =
-            Context { rules: rules.rules(), ruleset: rules.digest(), places: rules.places() };
+        let context = Context {
+            rules: rules.rules(),
+            index: rules.index(),
+            ruleset: rules.digest(),
+            places: rules.places(),
+        };
         let events = self.book.advance(&context, now);
         self.note(events, group);
         self.collect(number, group);
