@@ -4,11 +4,11 @@
 
 mod alerts;
 mod articles;
-
 mod guard;
 mod index;
 mod probes;
 mod problem;
+pub mod replay;
 mod subscriptions;
 
 use std::net::SocketAddr;

@@ -5,6 +5,7 @@ mod client;
 mod exit;
 mod local;
 mod output;
+mod past;
 mod remote;
 mod service;
 
@@ -61,6 +62,7 @@ async fn dispatch(command: Command, with: &Invocation) -> Result<(), Failure> {
         Command::Worker(args) => Box::pin(service::worker(args, with)).await,
         Command::Check(args) => local::check(&args, with),
         Command::Match(args) => local::matches(&args, with),
+        Command::Backtest(args) => past::backtest(&args, with),
         Command::Inspect(args) => local::inspect(&args, with),
         Command::Listen(args) => service::listen(args, with).await,
         Command::Push(args) => remote::push(args, with).await,

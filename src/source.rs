@@ -3,10 +3,10 @@
 //! Everything here may be repeated: an article is known by its identity, so a crash between
 //! publishing and moving a file or storing a validator costs a second look and nothing else.
 
+pub mod decide;
 pub mod folder;
 pub mod poll;
 
-mod decide;
 mod publish;
 
 use std::path::PathBuf;

@@ -40,6 +40,8 @@ pub(super) enum Command {
     Check(Check),
     /// What matches in articles and why
     Match(Match),
+    /// The events that rules would have made of past articles
+    Backtest(Backtest),
     /// What Wirebell makes of a document
     Inspect(Inspect),
     /// A receiver that verifies webhooks and prints them
@@ -143,6 +145,16 @@ pub(super) struct Match {
     pub(super) rules: PathBuf,
     /// Article files; - for standard input
     #[arg(value_name = "ARTICLE_FILE")]
+    pub(super) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Backtest {
+    /// Rule file
+    #[arg(long, value_name = "FILE")]
+    pub(super) rules: PathBuf,
+    /// Article files; - for standard input
+    #[arg(long = "articles", required = true, num_args = 1.., value_name = "ARTICLE_FILE")]
     pub(super) files: Vec<PathBuf>,
 }
 

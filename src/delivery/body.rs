@@ -65,8 +65,8 @@ pub fn ping(id: &str, subscription: &SubscriptionId, at: Time) -> Vec<u8> {
             event: EventHead {
                 id: id.to_owned(),
                 number: 0,
-                subscription: subscription.clone(),
-                sequence: 0,
+                subscription: Some(subscription.clone()),
+                sequence: Some(0),
                 late: false,
                 possible_end: false,
             },
@@ -82,6 +82,17 @@ pub fn ping(id: &str, subscription: &SubscriptionId, at: Time) -> Vec<u8> {
 }
 
 fn full(event: &Event, address: Address<'_>) -> Body {
+    let mut body = unaddressed(event);
+    let head = &mut body.data.event;
+    head.subscription = Some(address.subscription.clone());
+    head.sequence = Some(address.sequence);
+    head.late |= address.late;
+    body.data.links.alert = Some(format!("{}/alerts/{}", address.public_url, event.alert.id));
+    body
+}
+
+/// The body of an event as nobody in particular would be told it.
+pub fn unaddressed(event: &Event) -> Body {
     Body {
         kind: event.kind.as_str().to_owned(),
         timestamp: event.timestamp,
@@ -89,9 +100,9 @@ fn full(event: &Event, address: Address<'_>) -> Body {
             event: EventHead {
                 id: event.id.to_string(),
                 number: event.number,
-                subscription: address.subscription.clone(),
-                sequence: address.sequence,
-                late: event.late || address.late,
+                subscription: None,
+                sequence: None,
+                late: event.late,
                 possible_end: event.possible_end,
             },
             alert: Some(event.alert.clone()),
@@ -100,9 +111,7 @@ fn full(event: &Event, address: Address<'_>) -> Body {
             shortened: false,
             reason: event.reason.clone(),
             ruleset: Some(event.ruleset.clone()),
-            links: Links {
-                alert: Some(format!("{}/alerts/{}", address.public_url, event.alert.id)),
-            },
+            links: Links::default(),
         },
     }
 }

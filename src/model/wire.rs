@@ -50,10 +50,12 @@ pub struct EventHead {
     pub id: String,
     /// Number within the alert; 0 in a `test.ping`.
     pub number: u32,
-    /// The subscription told.
-    pub subscription: SubscriptionId,
+    /// The subscription told; only what nobody was told, as in a backtest, is without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<SubscriptionId>,
     /// Place among what was admitted to the subscription, from 1; 0 in a `test.ping`.
-    pub sequence: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
     /// Caused by a late article, or sent after its alert had ended.
     pub late: bool,
     /// Words of an end were seen, and nobody could say whether they mean this alert.

@@ -12,16 +12,16 @@ use crate::source::Reason;
 
 /// What is stored under an identity.
 #[derive(Clone, Debug, Default)]
-pub(super) struct History {
+pub struct History {
     /// The newest revision and its position.
-    pub(super) last: Option<(Article, u64)>,
+    pub last: Option<(Article, u64)>,
     /// The revisions before it that are kept.
-    pub(super) earlier: Vec<Article>,
+    pub earlier: Vec<Article>,
 }
 
 /// What is to be done with a draft.
 #[derive(Debug, PartialEq)]
-pub(super) enum Decision {
+pub enum Decision {
     /// Nothing: this revision holds its text.
     Known(u32),
     /// Write this, if the expectation holds.
@@ -31,7 +31,7 @@ pub(super) enum Decision {
 }
 
 /// The source and id of a draft.
-pub(super) fn identify(draft: &Draft, origin: &Origin) -> Result<(SourceId, ArticleId), Reason> {
+pub fn identify(draft: &Draft, origin: &Origin) -> Result<(SourceId, ArticleId), Reason> {
     let source = draft.source.clone().unwrap_or_else(|| origin.source.clone());
     if source == SourceId::operator() {
         return Err(Reason::Reserved(source));
@@ -50,7 +50,7 @@ pub(super) fn needs_earlier(draft: &Draft, last: &Article) -> bool {
 
 /// Decides. The same text as the last revision is known; the same as an earlier one is known
 /// unless the source says that it changed later than anything here: caches flip back.
-pub(super) fn decide(draft: Draft, history: &History, origin: &Origin, now: Time) -> Decision {
+pub fn decide(draft: Draft, history: &History, origin: &Origin, now: Time) -> Decision {
     let Ok((source, id)) = identify(&draft, origin) else {
         return Decision::Reject(Reason::Empty);
     };
