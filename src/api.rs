@@ -140,6 +140,8 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .route("/v1/subscriptions/{id}/test", post(subscriptions::test::<B>))
         .route("/v1/alerts", get(alerts::list::<B>))
         .route("/v1/alerts/{id}", get(alerts::show::<B>))
+        .route("/v1/alerts/{id}/end", post(alerts::end::<B>))
+        .route("/v1/alerts/{id}/retract", post(alerts::retract::<B>))
         .route("/v1/topics", get(alerts::topics::<B>))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BYTES));
     let access = shared.settings.access.clone();

@@ -7,6 +7,7 @@ pub mod decide;
 pub mod folder;
 pub mod poll;
 
+mod operator;
 mod publish;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use crate::model::SourceId;
 use crate::telemetry::Board;
 
 pub use folder::Folder;
+pub use operator::direct;
 pub use poll::Feed;
 pub use publish::publish;
 pub use publish::publish_all;

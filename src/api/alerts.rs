@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use axum::extract::Path;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::alerts::state::REMEMBERED;
 use crate::api::App;
 use crate::api::problem::Fault;
+use crate::api::problem::Json;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::bus::Bucket;
@@ -25,6 +28,8 @@ use crate::delivery::Logged;
 use crate::delivery::admission::Versions;
 use crate::delivery::admission::admits;
 use crate::model::AlertId;
+use crate::model::Directive;
+use crate::model::DirectiveKind;
 use crate::model::Event;
 use crate::model::Mode;
 use crate::model::Subscription;
@@ -32,9 +37,12 @@ use crate::model::SubscriptionId;
 use crate::model::Time;
 use crate::model::event::AlertView;
 use crate::model::event::Status;
+use crate::source::direct;
 
 const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
+/// Longest reason of an operator, in code points.
+const MAX_REASON_CHARS: usize = 500;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +118,82 @@ pub(super) async fn show<B: Bus>(
     let events_json: Vec<&Event> = events.iter().map(|l| &l.event).collect();
     let alert = &last.event.alert;
     Ok(axum::Json(json!({"alert": alert, "events": events_json, "told": told})))
+}
+
+/// Why an alert is ended or taken back, and by whom.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Decided {
+    reason: String,
+    by: Option<String>,
+}
+
+/// `POST /v1/alerts/{id}/end`
+pub(super) async fn end<B: Bus>(
+    State(app): State<App<B>>,
+    Path(id): Path<String>,
+    Json(decided): Json<Decided>,
+) -> Result<(StatusCode, axum::Json<Value>), Problem> {
+    decide(&app, &id, DirectiveKind::End, decided).await
+}
+
+/// `POST /v1/alerts/{id}/retract`
+pub(super) async fn retract<B: Bus>(
+    State(app): State<App<B>>,
+    Path(id): Path<String>,
+    Json(decided): Json<Decided>,
+) -> Result<(StatusCode, axum::Json<Value>), Problem> {
+    decide(&app, &id, DirectiveKind::Retract, decided).await
+}
+
+async fn decide<B: Bus>(
+    app: &App<B>,
+    id: &str,
+    kind: DirectiveKind,
+    decided: Decided,
+) -> Result<(StatusCode, axum::Json<Value>), Problem> {
+    let reason = short("/reason", &decided.reason)?;
+    let by = short("/by", decided.by.as_deref().unwrap_or("operator"))?;
+    let unknown = || Problem::not_found("alert", id);
+    let alert = AlertId::new(id.to_owned()).map_err(|_| unknown())?;
+    let topic = app.index.find(&alert).map_or_else(|| "*".to_owned(), |(t, _)| t.to_string());
+    let events = history(app, &format!("wb.event.{topic}.{alert}.*")).await?;
+    let view = &events.last().ok_or_else(unknown)?.event.alert;
+    let now = Time::from_millis(app.settings.clock.now_ms());
+    if let Some(why) = refusal(kind, view, now) {
+        return Err(Problem::new(StatusCode::CONFLICT, why));
+    }
+    let directive = Directive { kind, alert, reason, by };
+    let article = direct(&app.bus, directive, now).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(json!({"article": article}))))
+}
+
+/// Why an operator's decision would change nothing.
+fn refusal(kind: DirectiveKind, view: &AlertView, now: Time) -> Option<String> {
+    let closed = |at: Time| now.since(at) >= REMEMBERED;
+    match (kind, view.status) {
+        (_, Status::Retracted) => Some("the alert is taken back already".to_owned()),
+        (DirectiveKind::End, Status::Ended | Status::Expired) => {
+            Some("the alert is closed already; retract it if it was wrong".to_owned())
+        }
+        _ if view.ended_at.is_some_and(closed) => {
+            Some("the alert closed more than 48 h ago and is no longer followed".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn short(pointer: &str, text: &str) -> Result<String, Problem> {
+    let text = text.trim();
+    let wrong = |message: String| Problem::invalid(vec![Fault::new(pointer, message)]);
+    if text.is_empty() {
+        return Err(wrong("is empty; say it in a few words".to_owned()));
+    }
+    if text.chars().count() > MAX_REASON_CHARS || text.chars().any(|c| c.is_control() && c != '\n')
+    {
+        return Err(wrong(format!("write plain text of at most {MAX_REASON_CHARS} characters")));
+    }
+    Ok(text.to_owned())
 }
 
 async fn history<B: Bus>(app: &App<B>, filter: &str) -> Result<Vec<Logged>, Problem> {

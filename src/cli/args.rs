@@ -193,7 +193,7 @@ pub(super) struct Listen {
 #[derive(Clone, Debug, ClapArgs)]
 pub(super) struct Api {
     /// Address of the API [variable: WIREBELL_API] [default: http://127.0.0.1:8080]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL")]
     pub(super) api: Option<String>,
 }
 
@@ -294,6 +294,23 @@ pub(super) enum AlertsAction {
         /// Its id
         id: String,
     },
+    /// Say that one is over
+    End(Decision),
+    /// Say that one was wrong
+    Retract(Decision),
+}
+
+/// What an operator decides about an alert.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Decision {
+    /// Its id
+    pub(super) id: String,
+    /// Why; those who were told of the alert read it
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    /// Who says so [default: the name of the user]
+    #[arg(long, value_name = "NAME")]
+    pub(super) by: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]

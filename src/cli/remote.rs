@@ -208,7 +208,27 @@ pub(super) async fn alerts(args: args::Alerts, with: &Invocation) -> Result<(), 
             let one = client.json(Method::GET, &format!("/v1/alerts/{id}"), None).await?;
             with.output.print(&one, || alert_text(&one));
         }
+        args::AlertsAction::End(decision) => decide(&client, "end", &decision, with).await?,
+        args::AlertsAction::Retract(decision) => {
+            decide(&client, "retract", &decision, with).await?;
+        }
     }
+    Ok(())
+}
+
+async fn decide(
+    client: &Client,
+    what: &str,
+    decision: &args::Decision,
+    with: &Invocation,
+) -> Result<(), Failure> {
+    let id = &decision.id;
+    let by = decision.by.clone().or_else(|| with.env.get("USER").cloned());
+    let body = json!({"reason": decision.reason, "by": by});
+    let path = format!("/v1/alerts/{id}/{what}");
+    let said = client.json(Method::POST, &path, Some(&body)).await?;
+    with.output
+        .print(&said, || format!("{what} of {id} is recorded as {}", text(&said, "article")));
     Ok(())
 }
 

@@ -139,6 +139,10 @@ impl RuleSet {
 
     /// Everything that the life of alerts needs to know of an article.
     pub fn found(&self, article: &Article) -> Found {
+        // What an operator says of an alert is no report.
+        if article.directive.is_some() {
+            return Found::default();
+        }
         Found { matches: self.matches(article), areas: self.areas(article) }
     }
 

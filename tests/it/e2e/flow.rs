@@ -254,3 +254,47 @@ fn the_demonstration_ends_after_its_last_expected_webhook() {
         assert!(said.contains(part), "{part} in {said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_ends_and_takes_back_with_a_reason_that_is_told() {
+    let desk = Desk::new(RULES);
+    let receiver = Receiver::default();
+    let url = receiver.start().await;
+    let process = desk.run();
+    let api = process.api();
+    wait_ready(&api);
+    subscribe(&api, &url);
+    let body = json!({"title": "A siren", "body": "x"}).to_string();
+    let articles = format!("{api}/v1/articles");
+    ask("POST", &articles, "application/json", body.as_bytes()).unwrap();
+    let opened = receiver.wait_for(1).into_values().next().unwrap().remove(0).json();
+    let alert = opened["data"]["alert"]["id"].as_str().unwrap();
+    let decide = |what: &str, reason: &str| {
+        let args = ["alerts", what, alert, "--reason", reason, "--by", "night desk", "--api", &api];
+        let done = desk.command(&args).output().unwrap();
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    assert_eq!(decide("end", "a siren of a factory").0, Some(0));
+    receiver.wait_for(2);
+    let (code, said) = decide("end", "once more");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("closed already; retract it"), "{said}");
+    assert_eq!(decide("retract", "it was a horn").0, Some(0));
+    let mut told: Vec<Value> =
+        receiver.wait_for(3).into_values().flatten().map(|hook| hook.json()).collect();
+    told.sort_by_key(|b| b["data"]["event"]["sequence"].as_u64());
+    let said: Vec<(&str, &Value)> =
+        told.iter().map(|b| (b["type"].as_str().unwrap(), &b["data"]["reason"])).collect();
+    assert_eq!(
+        said,
+        [
+            ("alert.opened", &Value::Null),
+            ("alert.ended", &json!("a siren of a factory")),
+            ("alert.retracted", &json!("it was a horn")),
+        ]
+    );
+    let empty = json!({"reason": " "}).to_string();
+    let path = format!("{api}/v1/alerts/{alert}/retract");
+    let (status, problem) = ask("POST", &path, "application/json", empty.as_bytes()).unwrap();
+    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/reason")));
+}
