@@ -14,6 +14,23 @@ pub enum Level {
     Warning,
 }
 
+/// Every kind of error with the sentence that says what it is about. `test` comes from whoever
+/// runs the tests.
+pub const ERRORS: [(&str, &str); 12] = [
+    ("yaml", "The file is no YAML"),
+    ("unknown-key", "A key is not known here"),
+    ("wrong-type", "A value is of the wrong type"),
+    ("missing", "Something is missing"),
+    ("duplicate", "A name is defined a second time"),
+    ("bad-value", "A value is not one of those allowed"),
+    ("query", "A query cannot be read"),
+    ("unknown-list", "A list that is named does not exist"),
+    ("unknown-rule", "A rule that is named does not exist or has no alerts"),
+    ("circle", "Lists use one another in a circle"),
+    ("limit", "Something is larger than allowed"),
+    ("test", "A test of a rule fails"),
+];
+
 /// One problem of a rule file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {

@@ -6,9 +6,11 @@
     reason = "a test may panic and speak"
 )]
 
+mod bad_rules;
 mod bus;
 mod e2e;
 mod egress;
+mod lint;
 mod query_properties;
 mod query_vectors;
 mod rule_files;
