@@ -6,6 +6,7 @@ mod exit;
 mod local;
 mod output;
 mod remote;
+mod rules;
 mod service;
 
 use std::collections::BTreeMap;
@@ -60,6 +61,7 @@ async fn dispatch(command: Command, with: &Invocation) -> Result<(), Failure> {
         Command::Run(args) => Box::pin(service::run(args, with)).await,
         Command::Worker(args) => Box::pin(service::worker(args, with)).await,
         Command::Check(args) => local::check(&args, with),
+        Command::Rules(args) => rules::rules(&args, with),
         Command::Match(args) => local::matches(&args, with),
         Command::Inspect(args) => local::inspect(&args, with),
         Command::Listen(args) => service::listen(args, with).await,

@@ -3,6 +3,7 @@
 //! The loader takes texts and maps and touches no globals; [`read_dir`] is the one place that
 //! opens files.
 
+mod rule_tests;
 mod settings;
 mod sources;
 mod stories;
@@ -12,12 +13,12 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::rules;
-use crate::rules::Level;
 use crate::rules::Problem;
 use crate::rules::RuleSet;
-use crate::rules::TestFailure;
 
+pub use rule_tests::TestCase;
+pub use rule_tests::Tested;
+pub use rule_tests::test_rules;
 pub use settings::Nats;
 pub use settings::Settings;
 pub use sources::Sources;
@@ -78,23 +79,44 @@ pub fn read_dir(dir: &Path, named: bool) -> Result<Files, Unreadable> {
         return Ok(Files::default());
     }
     let mut rules: Vec<(String, String)> = read(&dir.join("rules.yaml"))?.into_iter().collect();
-    let folder = dir.join("rules");
-    if folder.is_dir() {
-        let unreadable = |source| Unreadable { path: folder.clone(), source };
-        let mut paths = Vec::new();
-        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
-            paths.push(entry.map_err(unreadable)?.path());
-        }
-        paths.sort();
-        for path in paths.iter().filter(|p| p.extension().is_some_and(|e| e == "yaml")) {
-            rules.extend(read(path)?);
-        }
-    }
+    rules.extend(read_folder(&dir.join("rules"))?);
     Ok(Files {
         settings: read(&dir.join("wirebell.yaml"))?,
         sources: read(&dir.join("sources.yaml"))?,
         rules,
     })
+}
+
+/// Reads rule files: one file, a configuration folder, or a folder of nothing but rule files.
+pub fn read_rules(path: &Path) -> Result<Vec<(String, String)>, Unreadable> {
+    if path.is_dir() {
+        let rules = read_dir(path, true)?.rules;
+        return if rules.is_empty() { read_folder(path) } else { Ok(rules) };
+    }
+    match read(path)? {
+        Some(file) => Ok(vec![file]),
+        None => {
+            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+            Err(Unreadable { path: path.to_owned(), source })
+        }
+    }
+}
+
+/// The YAML files of a folder in the order of their names; none where there is no such folder.
+fn read_folder(folder: &Path) -> Result<Vec<(String, String)>, Unreadable> {
+    let mut files = Vec::new();
+    if folder.is_dir() {
+        let unreadable = |source| Unreadable { path: folder.to_owned(), source };
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+            paths.push(entry.map_err(unreadable)?.path());
+        }
+        paths.sort();
+        for path in paths.iter().filter(|p| p.extension().is_some_and(|e| e == "yaml")) {
+            files.extend(read(path)?);
+        }
+    }
+    Ok(files)
 }
 
 fn read(path: &Path) -> Result<Option<(String, String)>, Unreadable> {
@@ -121,23 +143,15 @@ pub fn load(files: &Files, overrides: &Overrides) -> Result<Config, Vec<Problem>
 
 /// Loads a rule set and runs its tests; the shipped rules where there are no files.
 pub fn load_rules(files: &[(String, String)]) -> Result<RuleSet, Vec<Problem>> {
-    let shipped = [("config/rules.yaml".to_owned(), DEFAULT_RULES.to_owned())];
-    let rules = rules::load(if files.is_empty() { &shipped } else { files })?;
-    let mut failed: Vec<Problem> = rules.run_tests().into_iter().map(failed_test).collect();
-    failed.extend(stories::run_stories(&rules).into_iter().map(failed_test));
-    if failed.is_empty() { Ok(rules) } else { Err(failed) }
+    let tested = test_rules(&or_shipped(files.to_vec()))?;
+    let failures = tested.failures();
+    if failures.is_empty() { Ok(tested.rules) } else { Err(failures) }
 }
 
-fn failed_test(failure: TestFailure) -> Problem {
-    Problem {
-        file: failure.at.file.clone(),
-        line: failure.at.line,
-        column: failure.at.column,
-        level: Level::Error,
-        code: "test",
-        message: format!("a test of {} fails: it {}", failure.rule, failure.message),
-        remedy: "change the rule or the test: the running rules stay until both agree".to_owned(),
-        snippet: String::new(),
-        width: 1,
+/// The files of a rule set; the shipped rules where there are none.
+pub fn or_shipped(files: Vec<(String, String)>) -> Vec<(String, String)> {
+    if files.is_empty() {
+        return vec![("config/rules.yaml".to_owned(), DEFAULT_RULES.to_owned())];
     }
+    files
 }

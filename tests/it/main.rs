@@ -13,6 +13,7 @@ mod egress;
 mod lint;
 mod query_properties;
 mod query_vectors;
+mod rule_commands;
 mod rule_files;
 mod shipped_rules;
 mod source;
