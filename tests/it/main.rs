@@ -15,6 +15,7 @@ mod query_properties;
 mod query_vectors;
 mod rule_commands;
 mod rule_files;
+mod rules_page;
 mod shipped_rules;
 mod source;
 mod steps;

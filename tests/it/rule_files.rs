@@ -4,9 +4,13 @@ use wirebell::model::Article;
 use wirebell::model::ArticleId;
 use wirebell::model::Lang;
 use wirebell::model::Match;
+use wirebell::model::Mode;
+use wirebell::model::Severity;
 use wirebell::model::SourceId;
 use wirebell::model::Time;
 use wirebell::model::Version;
+use wirebell::model::rule::KeyBy;
+use wirebell::model::rule::UpdateEvery;
 use wirebell::rules::RuleSet;
 use wirebell::rules::load;
 use wirebell::rules::load_story;
@@ -295,4 +299,75 @@ fn the_deepest_query_through_the_deepest_lists_is_evaluated() {
         deep("$l0")
     );
     assert_eq!(loaded(&text).matches(&article("a b", "")).len(), 1);
+}
+
+#[test]
+fn every_key_of_a_rule_is_read() {
+    let set = loaded(&rules(
+        "  - id: stop
+    title: Ferries stop
+    topic: ferry
+    when: ferry
+    any: [stop*]
+    all: [[dover, calais], boat]
+    unless: [drill]
+    in: lead
+    unless_in: title
+    lang: [en, zh]
+    sources: [The Skylark]
+    not_sources: borough
+    severity: critical
+    key: none
+    update_every: never
+    close_after: 2h
+    max_age: 3h
+    confirm: {distinct_sources: 3, within: 30m, severity: critical}
+    mode: shadow
+    budget: 4
+    tests: {should_not_match: [drill]}
+  - {id: resume, any: [resume*], ends: stop}
+  - {id: wrong, any: [error], retracts: [stop]}
+",
+    ));
+    let rule = &set.rules()[0];
+    assert_eq!((rule.title.as_str(), rule.topic.as_str()), ("Ferries stop", "ferry"));
+    let life = (rule.severity, rule.key, rule.update_every, rule.mode);
+    assert_eq!(life, (Severity::Critical, KeyBy::None, UpdateEvery::Never, Mode::Shadow));
+    assert_eq!((rule.close_after.as_secs(), rule.max_age.as_secs()), (7_200, 10_800));
+    let confirm = rule.confirm.unwrap();
+    assert_eq!((confirm.distinct_sources, confirm.within.as_secs()), (3, 1_800));
+    assert_eq!(set.budget(&rule.id), Some(4));
+    let others = (&set.rules()[1].ends, &set.rules()[2].retracts);
+    assert_eq!(others, (&vec![rule.id.clone()], &vec![rule.id.clone()]));
+
+    let good = || {
+        let mut good = article("Boat: ferry stopped at Dover", "A drill took place.");
+        good.lang = Some(Lang::new("en").unwrap());
+        good
+    };
+    let matches = |a: &Article| set.matches(a).iter().any(|m| m.rule == rule.id);
+    assert!(matches(&good()));
+    // Each key by itself keeps an article out.
+    type Change = fn(&mut Article);
+    let changes: [(&str, Change); 8] = [
+        ("when", |a| a.title = "Boat stopped at Dover".to_owned()),
+        ("any", |a| a.title = "Boat: ferry at Dover".to_owned()),
+        ("all", |a| a.title = "Ferry stopped at Dover".to_owned()),
+        ("all", |a| a.title = "Boat: ferry stopped".to_owned()),
+        ("in", |a| {
+            a.body = "One. Two. Boat: ferry stopped at Dover.".to_owned();
+            a.title = "Storm".to_owned();
+        }),
+        ("unless", |a| a.title.push_str(" in a drill")),
+        ("lang", |a| a.lang = None),
+        ("sources", |a| a.source_name = None),
+    ];
+    for (key, change) in changes {
+        let mut changed = good();
+        change(&mut changed);
+        assert!(!matches(&changed), "{key}");
+    }
+    let mut excluded = good();
+    excluded.source = SourceId::new("borough").unwrap();
+    assert!(!matches(&excluded), "not_sources");
 }
