@@ -147,6 +147,8 @@ fn part<'s, 'y>(
     }
     let fields = reader.fields(tree, "a rule file", TOP);
     match fields.get("version") {
+        // One that is mistyped has been told.
+        None if mistyped(tree, "version") => {}
         None if matches!(tree.content, Content::Map(_)) => {
             let message = "the file does not say its version";
             let problem = source.error((0, 1), "missing", message, "begin it with version: 1");
@@ -172,6 +174,12 @@ fn part<'s, 'y>(
         None => &[],
     };
     Some(Part { source, words, places, rules })
+}
+
+/// Whether a map has a key that is hardly anything but this one.
+fn mistyped(tree: &Yaml, key: &str) -> bool {
+    let Content::Map(entries) = &tree.content else { return false };
+    entries.iter().any(|(k, _)| k.scalar().is_some_and(|k| nearest(k, [key]).is_some()))
 }
 
 fn words(parts: &[Part<'_, '_>], problems: &mut Vec<Problem>) -> Words {

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use serde::Serialize;
+use unicode_properties::GeneralCategory;
+use unicode_properties::UnicodeGeneralCategory;
 
 /// Whether the rule set can be used all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -75,7 +77,7 @@ impl fmt::Display for Problem {
         writeln!(f, "{number} | {shown}")?;
         let gap: String = shown.chars().take(before - skipped).map(blank).collect();
         let rest = shown.chars().skip(before - skipped).take(self.width as usize);
-        let carets: String = rest.map(|c| if is_wide(c) { "^^" } else { "^" }).collect();
+        let carets: String = rest.map(caret).collect();
         let carets = if carets.is_empty() { "^".to_owned() } else { carets };
         write!(f, "{} | {gap}{carets} {}", " ".repeat(number.len()), self.remedy)
     }
@@ -85,9 +87,26 @@ impl fmt::Display for Problem {
 fn blank(c: char) -> &'static str {
     match c {
         '\t' => "\t",
+        _ if is_zero_width(c) => "",
         _ if is_wide(c) => "  ",
         _ => " ",
     }
+}
+
+fn caret(c: char) -> &'static str {
+    match c {
+        _ if is_zero_width(c) => "",
+        _ if is_wide(c) => "^^",
+        _ => "^",
+    }
+}
+
+/// What a terminal draws over the character before it, or not at all.
+fn is_zero_width(c: char) -> bool {
+    matches!(
+        c.general_category(),
+        GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark | GeneralCategory::Format
+    )
 }
 
 fn is_wide(c: char) -> bool {

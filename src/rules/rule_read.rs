@@ -99,7 +99,8 @@ pub(crate) fn rule<'y>(
     // What else is wrong with a rule is told whether or not its id is good.
     let known = id.is_some();
     let id = id.or_else(|| RuleId::new("unnamed").ok())?;
-    if !["any", "all", "when"].iter().any(|name| fields.get(name).is_some()) {
+    let has_words = ["any", "all", "when"].iter().any(|name| fields.get(name).is_some());
+    if !has_words && fields.is_plain {
         let message = format!(
             "the rule {} has none of any, all and when",
             if known { id.as_str() } else { "of this id" }
