@@ -7,6 +7,7 @@ mod local;
 mod output;
 mod past;
 mod remote;
+mod rules;
 mod service;
 
 use std::collections::BTreeMap;
@@ -61,6 +62,7 @@ async fn dispatch(command: Command, with: &Invocation) -> Result<(), Failure> {
         Command::Run(args) => Box::pin(service::run(args, with)).await,
         Command::Worker(args) => Box::pin(service::worker(args, with)).await,
         Command::Check(args) => local::check(&args, with),
+        Command::Rules(args) => rules::rules(&args, with),
         Command::Match(args) => local::matches(&args, with),
         Command::Backtest(args) => past::backtest(&args, with),
         Command::Inspect(args) => local::inspect(&args, with),

@@ -4,6 +4,7 @@
 //! files.
 
 mod files;
+mod rule_tests;
 mod settings;
 mod sources;
 mod stories;
@@ -11,21 +12,22 @@ mod stories;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::rules;
-use crate::rules::Level;
 use crate::rules::Problem;
 use crate::rules::RuleSet;
-use crate::rules::TestFailure;
 
 pub use files::Files;
 pub use files::Origin;
 pub use files::Stamp;
 pub use files::Unreadable;
+pub use files::folder_rules;
 pub use files::read_dir;
 pub use files::read_rules;
 pub use files::read_sources;
 pub use files::rules_stamp;
 pub use files::sources_stamp;
+pub use rule_tests::TestCase;
+pub use rule_tests::Tested;
+pub use rule_tests::test_rules;
 pub use settings::Nats;
 pub use settings::Settings;
 pub use sources::Sources;
@@ -81,23 +83,15 @@ pub fn load_sources(file: Option<&(String, String)>) -> Result<Sources, Vec<Prob
 
 /// Loads a rule set and runs its tests; the shipped rules where there are no files.
 pub fn load_rules(files: &[(String, String)]) -> Result<RuleSet, Vec<Problem>> {
-    let shipped = [("config/rules.yaml".to_owned(), DEFAULT_RULES.to_owned())];
-    let rules = rules::load(if files.is_empty() { &shipped } else { files })?;
-    let mut failed: Vec<Problem> = rules.run_tests().into_iter().map(failed_test).collect();
-    failed.extend(stories::run_stories(&rules).into_iter().map(failed_test));
-    if failed.is_empty() { Ok(rules) } else { Err(failed) }
+    let tested = test_rules(&or_shipped(files.to_vec()))?;
+    let failures = tested.failures();
+    if failures.is_empty() { Ok(tested.rules) } else { Err(failures) }
 }
 
-fn failed_test(failure: TestFailure) -> Problem {
-    Problem {
-        file: failure.at.file.clone(),
-        line: failure.at.line,
-        column: failure.at.column,
-        level: Level::Error,
-        code: "test",
-        message: format!("a test of {} fails: it {}", failure.rule, failure.message),
-        remedy: "change the rule or the test: the running rules stay until both agree".to_owned(),
-        snippet: String::new(),
-        width: 1,
+/// The files of a rule set; the shipped rules where there are none.
+pub fn or_shipped(files: Vec<(String, String)>) -> Vec<(String, String)> {
+    if files.is_empty() {
+        return vec![("config/rules.yaml".to_owned(), DEFAULT_RULES.to_owned())];
     }
+    files
 }

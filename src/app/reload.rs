@@ -237,7 +237,7 @@ async fn beside<T: Send + 'static>(
 
 /// Rule files that all vanish are a mistake, not a wish for the shipped rules.
 fn load_rules(folder: &Path, had: bool) -> Result<RuleSet, Refused> {
-    let files = config::read_rules(folder)?;
+    let files = config::folder_rules(folder)?;
     if files.is_empty() && had {
         return Err(Refused::Gone);
     }

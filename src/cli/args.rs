@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(super) mod rules;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -38,6 +40,8 @@ pub(super) enum Command {
     Worker(Worker),
     /// Check all configuration and report every problem at once
     Check(Check),
+    /// Rule files: test, lint, try a query, JSON Schema
+    Rules(rules::Rules),
     /// What matches in articles and why
     Match(Match),
     /// The events that rules would have made of past articles
@@ -140,9 +144,8 @@ pub(super) struct Check {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Match {
-    /// Rule file
-    #[arg(long, value_name = "FILE")]
-    pub(super) rules: PathBuf,
+    #[command(flatten)]
+    pub(super) rules: rules::RuleFiles,
     /// Article files; - for standard input
     #[arg(value_name = "ARTICLE_FILE")]
     pub(super) files: Vec<PathBuf>,

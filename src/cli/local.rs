@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::cli;
 use crate::cli::Invocation;
 use crate::cli::args;
 use crate::cli::exit::Failure;
@@ -18,10 +19,15 @@ use crate::feed;
 use crate::feed::Draft;
 use crate::model::Article;
 use crate::model::ArticleId;
+use crate::model::Evidence;
+use crate::model::Field;
 use crate::model::Match;
 use crate::model::SourceId;
 use crate::model::Time;
 use crate::model::Version;
+use crate::rules;
+use crate::rules::Miss;
+use crate::rules::NearMiss;
 
 /// Reads a file, or standard input for `-`.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -41,6 +47,14 @@ pub(super) fn check(args: &args::Check, with: &Invocation) -> Result<(), Failure
     let overrides = Overrides { env: with.env.clone(), ..Overrides::default() };
     match config::load(&files, &overrides) {
         Ok(config) => {
+            let warnings = rules::lint(&config::or_shipped(files.rules)).unwrap_or_default();
+            for warning in &warnings {
+                if with.output.is_json() {
+                    line(&json!(warning).to_string());
+                } else {
+                    say(&format!("{warning}\n"));
+                }
+            }
             let feeds = config.sources.feeds.len() + config.sources.folders.len();
             let rules = config.rules.rules().len();
             say(&format!("{}: {rules} rules and {feeds} sources are good", args.config.display()));
@@ -64,18 +78,54 @@ struct Matched {
 }
 
 pub(super) fn matches(args: &args::Match, with: &Invocation) -> Result<(), Failure> {
-    let text = String::from_utf8(read_file(&args.rules)?)
-        .map_err(|_| Failure::new(78, format!("error: {} is no UTF-8", args.rules.display())))?;
-    let rules = crate::rules::load(&[(args.rules.display().to_string(), text)])
-        .map_err(|problems| Failure::problems(&problems))?;
-    let stdin = [PathBuf::from("-")];
-    let files = if args.files.is_empty() { &stdin[..] } else { &args.files };
-    each_draft(files, |draft| {
-        let article = article(&draft);
+    let files = cli::rules::read(args.rules.rules.as_deref())?;
+    let rules = rules::load(&files).map_err(|problems| Failure::problems(&problems))?;
+    each_article(&args.files, |article| {
+        let near = if with.output.is_json() { Vec::new() } else { rules.near_misses(&article) };
         let matched =
             Matched { matches: rules.matches(&article), id: article.id, title: article.title };
-        with.output.print(&matched, || matched_text(&matched));
+        with.output.print(&matched, || matched_text(&matched) + &near_text(&near));
     })
+}
+
+/// Shows every article of the files, or of standard input where there are none.
+pub(super) fn each_article(
+    files: &[PathBuf],
+    mut show: impl FnMut(Article),
+) -> Result<(), Failure> {
+    let stdin = [PathBuf::from("-")];
+    let files = if files.is_empty() { &stdin[..] } else { files };
+    each_draft(files, |draft| show(article(&draft)))
+}
+
+fn near_text(near: &[NearMiss]) -> String {
+    let mut out = String::new();
+    for one in near {
+        let why = match &one.miss {
+            Miss::Filter(filter) => format!("{filter} keeps the article out"),
+            Miss::Item(term) if term.starts_with("any") => "nothing of any matches".to_owned(),
+            Miss::Item(term) if term.starts_with("all") => {
+                let end = term.find(']').map_or(term.len(), |at| at + 1);
+                format!("nothing of {} matches", term.get(..end).unwrap_or(term))
+            }
+            Miss::Item(term) => format!("{term} does not match"),
+            Miss::Unless(term, _) => format!("{term} forbids it"),
+        };
+        out.push_str(&format!("\n  not {}: {why}", one.rule));
+        if let Miss::Unless(_, places) = &one.miss {
+            places.iter().for_each(|evidence| out.push_str(&evidence_line(evidence)));
+        }
+    }
+    out
+}
+
+fn evidence_line(evidence: &Evidence) -> String {
+    let field = match evidence.field {
+        Field::Title => "title",
+        Field::Body => "body",
+    };
+    let Evidence { start, end, text, term, .. } = evidence;
+    format!("\n    {field} {start}-{end} \"{text}\" by {term}")
 }
 
 fn matched_text(matched: &Matched) -> String {
@@ -89,16 +139,7 @@ fn matched_text(matched: &Matched) -> String {
         let keys: Vec<&str> =
             one.targets.iter().flat_map(|t| t.keys.iter().map(|k| k.as_str())).collect();
         out.push_str(&format!("\n  {} ({}){by}", one.rule, keys.join(", ")));
-        for evidence in &one.evidence {
-            let field = match evidence.field {
-                crate::model::Field::Title => "title",
-                crate::model::Field::Body => "body",
-            };
-            out.push_str(&format!(
-                "\n    {field} {}-{} \"{}\" by {}",
-                evidence.start, evidence.end, evidence.text, evidence.term
-            ));
-        }
+        one.evidence.iter().for_each(|evidence| out.push_str(&evidence_line(evidence)));
     }
     out
 }

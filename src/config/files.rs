@@ -70,18 +70,25 @@ pub fn read_dir(dir: &Path, named: bool) -> Result<Files, Unreadable> {
     Ok(Files {
         settings: read(&dir.join("wirebell.yaml"))?,
         sources: read_sources(dir)?,
-        rules: read_rules(dir)?,
+        rules: folder_rules(dir)?,
         origin: Some(origin),
     })
 }
 
-/// Reads the rule files of a folder.
-pub fn read_rules(dir: &Path) -> Result<Vec<(String, String)>, Unreadable> {
-    let mut rules = Vec::new();
-    for path in rule_paths(dir)? {
-        rules.extend(read(&path)?);
+/// Reads the rule files of a configuration folder.
+pub fn folder_rules(dir: &Path) -> Result<Vec<(String, String)>, Unreadable> {
+    read_all(rule_paths(dir)?)
+}
+
+/// Reads rule files: one file, a configuration folder, or a folder of nothing but rule files.
+pub fn read_rules(path: &Path) -> Result<Vec<(String, String)>, Unreadable> {
+    if path.is_dir() {
+        let rules = folder_rules(path)?;
+        return if rules.is_empty() { read_all(yaml_paths(path)?) } else { Ok(rules) };
     }
-    Ok(rules)
+    let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+    let absent = Unreadable { path: path.to_owned(), source };
+    read(path)?.map(|file| vec![file]).ok_or(absent)
 }
 
 /// Reads the file of sources of a folder.
@@ -101,18 +108,31 @@ pub fn sources_stamp(dir: &Path) -> Result<Stamp, Unreadable> {
 
 /// `rules.yaml`, and the files of `rules/` in the order of their names.
 fn rule_paths(dir: &Path) -> Result<Vec<PathBuf>, Unreadable> {
-    let folder = dir.join("rules");
+    let mut paths = vec![dir.join("rules.yaml")];
+    paths.extend(yaml_paths(&dir.join("rules"))?);
+    Ok(paths)
+}
+
+/// The YAML files of a folder in the order of their names; none where there is no such folder.
+fn yaml_paths(folder: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     let mut paths = Vec::new();
     if folder.is_dir() {
-        let unreadable = |source| Unreadable { path: folder.clone(), source };
-        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+        let unreadable = |source| Unreadable { path: folder.to_owned(), source };
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
             paths.push(entry.map_err(unreadable)?.path());
         }
         paths.retain(|path| path.extension().is_some_and(|e| e == "yaml"));
         paths.sort();
     }
-    paths.insert(0, dir.join("rules.yaml"));
     Ok(paths)
+}
+
+fn read_all(paths: Vec<PathBuf>) -> Result<Vec<(String, String)>, Unreadable> {
+    let mut files = Vec::new();
+    for path in paths {
+        files.extend(read(&path)?);
+    }
+    Ok(files)
 }
 
 fn read(path: &Path) -> Result<Option<(String, String)>, Unreadable> {

@@ -10,7 +10,7 @@ use crate::rules::read::Reader;
 use crate::rules::spec::StoryCap;
 use crate::rules::yaml::Yaml;
 
-const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "id",
     "references",
     "status",

@@ -9,10 +9,12 @@ use sha2::Sha256;
 use crate::model::Key;
 use crate::model::RuleId;
 use crate::rules::evidence::Item;
+use crate::rules::lint::lint as look_closer;
 use crate::rules::nearest::nearest;
 use crate::rules::problem::Problem;
 use crate::rules::read::Fields;
 use crate::rules::read::Reader;
+use crate::rules::read::slug;
 use crate::rules::rule_read;
 use crate::rules::rule_read::Draft;
 use crate::rules::rule_read::Matcher;
@@ -31,18 +33,32 @@ use crate::rules::yaml::Yaml;
 const MAX_FILE: usize = 32 * 1024 * 1024;
 /// Most rules of a set.
 const MAX_RULES: usize = 100_000;
-const TOP: &[&str] = &["version", "words", "places", "rules"];
+pub(crate) const TOP: &[&str] = &["version", "words", "places", "rules"];
 
 /// Reads a rule set: each file's name, as it is to appear in problems, and its text. The order of
 /// the files is the order of the rules.
 pub fn load(files: &[(String, String)]) -> Result<RuleSet, Vec<Problem>> {
+    load_with(files, |_, _, _| ()).map(|(set, ())| set)
+}
+
+/// What may stay in a rule set and yet deserves a look, in the order of the files; or, where it
+/// does not load, every error. Tests are not run.
+pub fn lint(files: &[(String, String)]) -> Result<Vec<Problem>, Vec<Problem>> {
+    load_with(files, look_closer).map(|(_, warnings)| warnings)
+}
+
+/// Reads a rule set and shows it to `look`, once without errors, beside the files it was read from.
+fn load_with<T>(
+    files: &[(String, String)],
+    look: impl FnOnce(&[Part<'_, '_>], &RuleSet, &[Source<'_>]) -> T,
+) -> Result<(RuleSet, T), Vec<Problem>> {
     let mut problems = Vec::new();
     let sources: Vec<Source<'_>> =
-        files.iter().map(|(name, text)| Source::new(name, text)).collect();
+        files.iter().map(|(name, text)| Source::new(name, bare(text))).collect();
     let trees: Vec<Option<Yaml>> = files
         .iter()
         .zip(&sources)
-        .map(|((_, text), source)| tree(text, &mut Reader::new(source, &mut problems)))
+        .map(|((_, text), source)| tree(bare(text), &mut Reader::new(source, &mut problems)))
         .collect();
     let parts: Vec<Part<'_, '_>> = sources
         .iter()
@@ -51,7 +67,23 @@ pub fn load(files: &[(String, String)]) -> Result<RuleSet, Vec<Problem>> {
         .collect();
     let words = words(&parts, &mut problems);
     let set = rules(&parts, words, digest(files), &mut problems);
-    if problems.is_empty() { Ok(set) } else { Err(problems) }
+    if trees.iter().any(Option::is_none) {
+        // What a file that cannot be read defines is not missing.
+        problems.retain(|p| !matches!(p.code, "unknown-list" | "unknown-rule"));
+    }
+    if !problems.is_empty() {
+        in_order(&mut problems, &sources);
+        return Err(problems);
+    }
+    let seen = look(&parts, &set, &sources);
+    Ok((set, seen))
+}
+
+/// Sorts problems by file and place: the passes find them in another order.
+pub(crate) fn in_order(problems: &mut [Problem], sources: &[Source<'_>]) {
+    let files: HashMap<&str, usize> =
+        sources.iter().enumerate().map(|(at, source)| (source.name, at)).collect();
+    problems.sort_by_key(|p| (files.get(p.file.as_str()).copied(), p.line, p.column));
 }
 
 /// Reads the steps of one story from YAML or JSON text.
@@ -66,12 +98,17 @@ pub fn load_story(name: &str, text: &str) -> Result<Story, Vec<Problem>> {
     }
 }
 
+/// A text without the byte order mark that some editors write before it.
+fn bare(text: &str) -> &str {
+    text.strip_prefix('\u{FEFF}').unwrap_or(text)
+}
+
 /// One file, read as far as its top level.
-struct Part<'s, 'y> {
-    source: &'s Source<'s>,
-    words: Option<Fields<'y>>,
-    places: Option<Fields<'y>>,
-    rules: &'y [Yaml],
+pub(crate) struct Part<'s, 'y> {
+    pub(crate) source: &'s Source<'s>,
+    pub(crate) words: Option<Fields<'y>>,
+    pub(crate) places: Option<Fields<'y>>,
+    pub(crate) rules: &'y [Yaml],
 }
 
 fn tree(text: &str, reader: &mut Reader<'_, '_>) -> Option<Yaml> {
@@ -97,8 +134,21 @@ fn part<'s, 'y>(
     problems: &mut Vec<Problem>,
 ) -> Option<Part<'s, 'y>> {
     let mut reader = Reader::new(source, problems);
+    if let Content::List(_) = tree.content {
+        let message = "the file is a list, and rules are one under the key rules";
+        let problem = source.error(
+            (tree.start, tree.start + 1),
+            "wrong-type",
+            message,
+            "begin it with version: 1 and rules:",
+        );
+        reader.problem(problem);
+        return None;
+    }
     let fields = reader.fields(tree, "a rule file", TOP);
     match fields.get("version") {
+        // One that is mistyped has been told.
+        None if mistyped(tree, "version") => {}
         None if matches!(tree.content, Content::Map(_)) => {
             let message = "the file does not say its version";
             let problem = source.error((0, 1), "missing", message, "begin it with version: 1");
@@ -106,7 +156,7 @@ fn part<'s, 'y>(
         }
         None => return None,
         Some(node) => {
-            reader.choice(node, "known version", &[("1", ())]);
+            reader.choice(node, "version", &[("1", ())]);
         }
     }
     let mut map = |name: &str| {
@@ -124,6 +174,12 @@ fn part<'s, 'y>(
         None => &[],
     };
     Some(Part { source, words, places, rules })
+}
+
+/// Whether a map has a key that is hardly anything but this one.
+fn mistyped(tree: &Yaml, key: &str) -> bool {
+    let Content::Map(entries) = &tree.content else { return false };
+    entries.iter().any(|(k, _)| k.scalar().is_some_and(|k| nearest(k, [key]).is_some()))
 }
 
 fn words(parts: &[Part<'_, '_>], problems: &mut Vec<Problem>) -> Words {
@@ -188,7 +244,11 @@ fn places(
             let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
             let key = Key::new(name).ok().filter(|k| !k.is_unknown() && name.bytes().all(fits));
             let Some(key) = key else {
-                let remedy = "use small letters, digits and hyphens, at most 100";
+                let close = slug(name);
+                let remedy = match close.is_empty() {
+                    true => "use small letters, digits and hyphens, at most 100".to_owned(),
+                    false => format!("write {close}: small letters, digits and hyphens"),
+                };
                 reader.error(key_node, "bad-value", format!("{name} is no key of a place"), remedy);
                 continue;
             };
@@ -233,9 +293,11 @@ fn check_ids(drafts: &[(&Part<'_, '_>, Draft<'_>)], problems: &mut Vec<Problem>)
                     reader.error(node, "unknown-rule", format!("there is no rule {name}"), remedy);
                 }
                 Some(target) if !target.ends.is_empty() || !target.retracts.is_empty() => {
-                    let message = format!("{name} opens no alerts: it ends or retracts itself");
+                    let message = format!(
+                        "the rule {name} has no alerts: it ends or retracts those of others"
+                    );
                     let remedy = "name a rule without ends and retracts";
-                    reader.error(node, "bad-value", message, remedy);
+                    reader.error(node, "unknown-rule", message, remedy);
                 }
                 Some(_) => {}
             }

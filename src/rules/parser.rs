@@ -272,7 +272,8 @@ impl Parser<'_> {
             Some(near) => format!("did you mean ${near}?"),
             None => "define it under words:, or put it in quotes".to_owned(),
         };
-        Err(QueryError::new(at, format!("there is no list ${name}"), remedy))
+        let error = QueryError::new(at, format!("there is no list ${name}"), remedy);
+        Err(QueryError { code: "unknown-list", ..error })
     }
 
     fn deepen(&mut self) -> Parsed<()> {

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use serde::Serialize;
+use unicode_properties::GeneralCategory;
+use unicode_properties::UnicodeGeneralCategory;
 
 /// Whether the rule set can be used all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -13,6 +15,23 @@ pub enum Level {
     /// It can.
     Warning,
 }
+
+/// Every kind of error with the sentence that says what it is about. `test` comes from whoever
+/// runs the tests.
+pub const ERRORS: [(&str, &str); 12] = [
+    ("yaml", "The file is no YAML"),
+    ("unknown-key", "A key is not known here"),
+    ("wrong-type", "A value is of the wrong type"),
+    ("missing", "Something is missing"),
+    ("duplicate", "A name is defined a second time"),
+    ("bad-value", "A value is not one of those allowed"),
+    ("query", "A query cannot be read"),
+    ("unknown-list", "A list that is named does not exist"),
+    ("unknown-rule", "A rule that is named does not exist or has no alerts"),
+    ("circle", "Lists use one another in a circle"),
+    ("limit", "Something is larger than allowed"),
+    ("test", "A test of a rule fails"),
+];
 
 /// One problem of a rule file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -58,7 +77,7 @@ impl fmt::Display for Problem {
         writeln!(f, "{number} | {shown}")?;
         let gap: String = shown.chars().take(before - skipped).map(blank).collect();
         let rest = shown.chars().skip(before - skipped).take(self.width as usize);
-        let carets: String = rest.map(|c| if is_wide(c) { "^^" } else { "^" }).collect();
+        let carets: String = rest.map(caret).collect();
         let carets = if carets.is_empty() { "^".to_owned() } else { carets };
         write!(f, "{} | {gap}{carets} {}", " ".repeat(number.len()), self.remedy)
     }
@@ -68,9 +87,26 @@ impl fmt::Display for Problem {
 fn blank(c: char) -> &'static str {
     match c {
         '\t' => "\t",
+        _ if is_zero_width(c) => "",
         _ if is_wide(c) => "  ",
         _ => " ",
     }
+}
+
+fn caret(c: char) -> &'static str {
+    match c {
+        _ if is_zero_width(c) => "",
+        _ if is_wide(c) => "^^",
+        _ => "^",
+    }
+}
+
+/// What a terminal draws over the character before it, or not at all.
+fn is_zero_width(c: char) -> bool {
+    matches!(
+        c.general_category(),
+        GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark | GeneralCategory::Format
+    )
 }
 
 fn is_wide(c: char) -> bool {

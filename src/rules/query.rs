@@ -106,6 +106,8 @@ pub struct Place {
 pub struct QueryError {
     /// Where.
     pub at: Place,
+    /// The kind of problem, for programs.
+    pub code: &'static str,
     /// What is wrong.
     pub message: String,
     /// What to do.
@@ -114,7 +116,7 @@ pub struct QueryError {
 
 impl QueryError {
     pub(crate) fn new(at: Place, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { at, message: message.into(), remedy: remedy.into() }
+        Self { at, code: "query", message: message.into(), remedy: remedy.into() }
     }
 }
 
@@ -129,9 +131,15 @@ pub(crate) fn check_near(node: &Node, speaks: &dyn Fn(usize) -> bool) -> Result<
             check_near(&near.left, speaks)?;
             check_near(&near.right, speaks)?;
             if speaks_of_article(&near.left, speaks) || speaks_of_article(&near.right, speaks) {
+                let through_list = |node: &Node| matches!(node, Node::List(id) if speaks(*id));
+                let message = if through_list(&near.left) || through_list(&near.right) {
+                    "this list has an entry with AND or NOT, which speak about the whole article, and NEAR speaks about places in it"
+                } else {
+                    "AND and NOT speak about the whole article, NEAR about places in it"
+                };
                 return Err(QueryError::new(
                     near.at,
-                    "AND and NOT speak about the whole article, NEAR about places in it",
+                    message,
                     "write (a NEAR/3 c) AND (b NEAR/3 c) for (a AND b) NEAR/3 c",
                 ));
             }

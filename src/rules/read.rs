@@ -23,6 +23,8 @@ pub(crate) struct Reader<'s, 'p> {
 /// A map's entries by name.
 pub(crate) struct Fields<'y> {
     entries: Vec<(&'y str, &'y Yaml, &'y Yaml)>,
+    /// Whether it has no key that is not known: else what is missing may only be mistyped.
+    pub(crate) is_plain: bool,
 }
 
 impl<'y> Fields<'y> {
@@ -67,6 +69,7 @@ impl<'s, 'p> Reader<'s, 'p> {
             Content::Map(_) if wanted.contains("text") => {
                 format!("write {wanted}; a text with a colon and a space needs single quotes")
             }
+            _ if wanted == "a map" => "write it as lines of key: value".to_owned(),
             _ => format!("write {wanted}"),
         };
         self.error(node, "wrong-type", format!("{what} is {}, not {wanted}", node.kind()), remedy);
@@ -77,15 +80,17 @@ impl<'s, 'p> Reader<'s, 'p> {
         let mut entries: Vec<(&str, &Yaml, &Yaml)> = Vec::new();
         let Content::Map(pairs) = &node.content else {
             self.wrong_type(node, what, "a map");
-            return Fields { entries };
+            return Fields { entries, is_plain: false };
         };
         let mut seen = std::collections::HashSet::new();
+        let mut is_plain = true;
         for (key, value) in pairs.iter() {
             let Content::Text(name, _) = &key.content else {
                 self.wrong_type(key, "the key", "a text");
                 continue;
             };
             if !known.is_empty() && !known.contains(&name.as_str()) {
+                is_plain = false;
                 self.unknown_key(key, name, what, known);
             } else if !seen.insert(name.as_str()) {
                 let message = format!("{name} stands here a second time");
@@ -94,14 +99,16 @@ impl<'s, 'p> Reader<'s, 'p> {
                 entries.push((name, key, value));
             }
         }
-        Fields { entries }
+        Fields { entries, is_plain }
     }
 
     fn unknown_key(&mut self, key: &Yaml, name: &str, what: &str, known: &[&str]) {
         let remedy = match nearest(name, known.iter().copied()) {
+            _ if name == "<<" => "keys are not merged here: write them out".to_owned(),
             Some(near) => format!("did you mean {near}?"),
             None => format!("known here: {}", known.join(", ")),
         };
+        let name = short(name);
         self.error(key, "unknown-key", format!("{what} has no key {name}"), remedy);
     }
 
@@ -139,18 +146,23 @@ impl<'s, 'p> Reader<'s, 'p> {
         texts
     }
 
-    /// A text that a constructor checks.
+    /// A text that a constructor checks; where a spelling close to it passes, that is the remedy.
     pub(crate) fn parsed<T, E: std::fmt::Display>(
         &mut self,
         node: &Yaml,
         what: &str,
-        parse: impl FnOnce(String) -> Result<T, E>,
+        parse: impl Fn(String) -> Result<T, E>,
     ) -> Option<T> {
         let text = self.text(node, what)?;
         match parse(text.to_owned()) {
             Ok(value) => Some(value),
             Err(e) => {
-                self.error(node, "bad-value", e.to_string(), format!("write another {what}"));
+                let close = [text.replace('_', "-"), slug(text)];
+                let remedy = match close.into_iter().find(|text| parse(text.clone()).is_ok()) {
+                    Some(close) => format!("write {close}"),
+                    None => format!("write another {what}"),
+                };
+                self.error(node, "bad-value", e.to_string(), remedy);
                 None
             }
         }
@@ -172,7 +184,7 @@ impl<'s, 'p> Reader<'s, 'p> {
             Some(near) => format!("did you mean {near}?"),
             None => format!("write {}", one_of(&names)),
         };
-        self.error(node, "bad-value", format!("{text} is no {what}"), remedy);
+        self.error(node, "bad-value", format!("{what} cannot be {}", short(text)), remedy);
         None
     }
 
@@ -191,13 +203,12 @@ impl<'s, 'p> Reader<'s, 'p> {
         match text.parse::<u32>() {
             Ok(n) if (min..=max).contains(&n) => Some(n),
             _ => {
-                let message = format!("{text} is no {what}");
-                self.error(
-                    node,
-                    "bad-value",
-                    message,
-                    format!("write a number from {min} to {max}"),
-                );
+                let message = format!("{what} cannot be {}", short(text));
+                let remedy = match max {
+                    u32::MAX => format!("write a number, {min} or more"),
+                    _ => format!("write a number from {min} to {max}"),
+                };
+                self.error(node, "bad-value", message, remedy);
                 None
             }
         }
@@ -208,11 +219,14 @@ impl<'s, 'p> Reader<'s, 'p> {
         match duration(text) {
             Some(d) if d <= MAX_DURATION => Some(d),
             parsed => {
-                let message = match parsed {
-                    Some(_) => format!("{text} is longer than 30 days"),
-                    None => format!("{text} is no duration"),
-                };
-                self.error(node, "bad-value", message, "write 30s, 10m, 6h or 2d, at most 30d");
+                let text = short(text);
+                if parsed.is_some() {
+                    let message = format!("{what} of {text} is longer than 30 days");
+                    self.error(node, "limit", message, "write 30d or less");
+                } else {
+                    let message = format!("{what} cannot be {text}: it is a duration");
+                    self.error(node, "bad-value", message, "write 30s, 10m, 6h or 2d");
+                }
                 None
             }
         }
@@ -238,6 +252,23 @@ fn duration(text: &str) -> Option<Duration> {
         seconds = seconds.checked_add(number.take()?.checked_mul(unit)?)?;
     }
     (number.is_none() && !text.is_empty()).then_some(Duration::from_secs(seconds))
+}
+
+/// A text as messages show it.
+fn short(text: &str) -> String {
+    let mut shown: String =
+        text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().count() > 60 {
+        shown.push('…');
+    }
+    if shown.is_empty() { "empty".to_owned() } else { shown }
+}
+
+/// A text in the shape of an id.
+pub(crate) fn slug(text: &str) -> String {
+    let small = text.trim().to_lowercase();
+    let parts = small.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("-")
 }
 
 fn one_of(names: &[&str]) -> String {

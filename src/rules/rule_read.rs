@@ -23,7 +23,7 @@ use crate::rules::yaml::Content;
 use crate::rules::yaml::Yaml;
 use crate::text::fold;
 
-const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "id",
     "title",
     "topic",
@@ -48,6 +48,7 @@ const KEYS: &[&str] = &[
     "budget",
     "tests",
 ];
+pub(crate) const CONFIRM: &[&str] = &["distinct_sources", "within", "severity"];
 const SCOPES: &[(&str, Scope)] =
     &[("title", Scope::Title), ("lead", Scope::Lead), ("anywhere", Scope::Anywhere)];
 
@@ -90,32 +91,52 @@ pub(crate) fn rule<'y>(
     let Some(id_node) = fields.get("id") else {
         if matches!(node.content, Content::Map(_)) {
             reader.error(node, "missing", "the rule has no id", "add id: some-name");
+            body(RuleId::new("unnamed").ok()?, &fields, words, reader);
         }
         return None;
     };
-    let id = reader.parsed(id_node, "id", RuleId::new)?;
-    let groups = groups(&fields, words, reader);
-    if !["any", "all", "when"].iter().any(|name| fields.get(name).is_some()) {
-        let message = format!("the rule {id} has none of any, all and when");
+    let id = reader.parsed(id_node, "rule id", RuleId::new);
+    // What else is wrong with a rule is told whether or not its id is good.
+    let known = id.is_some();
+    let id = id.or_else(|| RuleId::new("unnamed").ok())?;
+    let has_words = ["any", "all", "when"].iter().any(|name| fields.get(name).is_some());
+    if !has_words && fields.is_plain {
+        let message = format!(
+            "the rule {} has none of any, all and when",
+            if known { id.as_str() } else { "of this id" }
+        );
         reader.error(id_node, "missing", message, "add any: and the words that announce the topic");
     }
+    let (matcher, ends, retracts) = body(id, &fields, words, reader);
+    known.then_some(Draft { matcher, id: id_node, ends, retracts })
+}
+
+type Names<'y> = Vec<(RuleId, &'y Yaml)>;
+
+/// Everything but the id.
+fn body<'y>(
+    id: RuleId,
+    fields: &Fields<'y>,
+    words: &mut Words,
+    reader: &mut Reader<'_, '_>,
+) -> (Matcher, Names<'y>, Names<'y>) {
+    let groups = groups(fields, words, reader);
     let scope = |name: &str, reader: &mut Reader<'_, '_>| {
         fields.get(name).and_then(|n| reader.choice(n, name, SCOPES)).unwrap_or_default()
     };
     let matcher = Matcher {
         groups,
-        unless: items(&fields, "unless", words, reader),
+        unless: items(fields, "unless", words, reader),
         scope: scope("in", reader),
         unless_scope: scope("unless_in", reader),
-        langs: langs(&fields, reader),
-        sources: sources(&fields, "sources", reader),
-        not_sources: sources(&fields, "not_sources", reader),
+        langs: langs(fields, reader),
+        sources: sources(fields, "sources", reader),
+        not_sources: sources(fields, "not_sources", reader),
         budget: fields.get("budget").and_then(|n| reader.number(n, "budget", (1, u32::MAX))),
         tests: fields.get("tests").map(|n| spec_read::tests(n, reader)).unwrap_or_default(),
-        rule: life(id, &fields, reader),
+        rule: life(id, fields, reader),
     };
-    let (ends, retracts) = (named(&fields, "ends", reader), named(&fields, "retracts", reader));
-    Some(Draft { matcher, id: id_node, ends, retracts })
+    (matcher, named(fields, "ends", reader), named(fields, "retracts", reader))
 }
 
 fn groups(fields: &Fields<'_>, words: &mut Words, reader: &mut Reader<'_, '_>) -> Vec<Vec<Item>> {
@@ -127,11 +148,15 @@ fn groups(fields: &Fields<'_>, words: &mut Words, reader: &mut Reader<'_, '_>) -
     if fields.get("any").is_some() {
         groups.push(items(fields, "any", words, reader));
     }
-    let all = fields.get("all").map_or(&[][..], |node| reader.list(node, "all"));
+    let all = filled(fields, "all", reader);
     for (number, node) in all.iter().enumerate() {
         let term = format!("all[{number}]");
         groups.push(match &node.content {
             Content::List(entries) => {
+                if entries.is_empty() {
+                    let message = format!("{term} is empty");
+                    reader.error(node, "missing", message, "give it an entry or leave it out");
+                }
                 let entries = entries.iter().enumerate();
                 let items = entries.filter_map(|(inner, entry)| {
                     let query = query(entry, &term, words, reader)?;
@@ -160,18 +185,7 @@ fn items(
     words: &mut Words,
     reader: &mut Reader<'_, '_>,
 ) -> Vec<Item> {
-    let Some(node) = fields.get(name) else { return Vec::new() };
-    let entries = reader.list(node, name);
-    if let (Content::List(list), Some(key)) = (&node.content, fields.key(name))
-        && list.is_empty()
-    {
-        reader.error(
-            key,
-            "missing",
-            format!("{name} is empty"),
-            "give it an entry or leave it out",
-        );
-    }
+    let entries = filled(fields, name, reader);
     let numbered = entries.iter().enumerate();
     let items = numbered.filter_map(|(number, entry)| {
         let query = query(entry, name, words, reader)?;
@@ -180,15 +194,24 @@ fn items(
     items.collect()
 }
 
+/// The entries of a key that is there; it must have some.
+fn filled<'y>(fields: &Fields<'y>, name: &str, reader: &mut Reader<'_, '_>) -> &'y [Yaml] {
+    let (Some(key), Some(node)) = (fields.key(name), fields.get(name)) else { return &[] };
+    if matches!(&node.content, Content::List(list) if list.is_empty()) {
+        let message = format!("{name} is empty");
+        reader.error(key, "missing", message, "give it an entry or leave it out");
+    }
+    reader.list(node, name)
+}
+
 fn langs(fields: &Fields<'_>, reader: &mut Reader<'_, '_>) -> Vec<Lang> {
-    let Some(node) = fields.get("lang") else { return Vec::new() };
-    let items = reader.list(node, "lang");
-    items.iter().filter_map(|n| reader.parsed(n, "lang", Lang::new)).collect()
+    let items = filled(fields, "lang", reader);
+    items.iter().filter_map(|n| reader.parsed(n, "language tag", Lang::new)).collect()
 }
 
 fn sources(fields: &Fields<'_>, name: &str, reader: &mut Reader<'_, '_>) -> Vec<String> {
-    let Some(node) = fields.get(name) else { return Vec::new() };
-    reader.texts(node, name).into_iter().map(|(_, text)| fold(text)).collect()
+    let items = filled(fields, name, reader);
+    items.iter().filter_map(|node| reader.text(node, name).map(fold)).collect()
 }
 
 fn named<'y>(
@@ -196,9 +219,8 @@ fn named<'y>(
     name: &str,
     reader: &mut Reader<'_, '_>,
 ) -> Vec<(RuleId, &'y Yaml)> {
-    let Some(node) = fields.get(name) else { return Vec::new() };
-    let items = reader.list(node, name);
-    let ids = items.iter().filter_map(|n| Some((reader.parsed(n, "rule", RuleId::new)?, n)));
+    let items = filled(fields, name, reader);
+    let ids = items.iter().filter_map(|n| Some((reader.parsed(n, "rule id", RuleId::new)?, n)));
     ids.collect()
 }
 
@@ -245,16 +267,16 @@ fn update_every(node: &Yaml, reader: &mut Reader<'_, '_>) -> UpdateEvery {
 }
 
 fn confirm(node: &Yaml, reader: &mut Reader<'_, '_>) -> Option<Confirm> {
-    let fields = reader.fields(node, "confirm", &["distinct_sources", "within", "severity"]);
+    let fields = reader.fields(node, "confirm", CONFIRM);
     let (Some(sources), Some(within)) = (fields.get("distinct_sources"), fields.get("within"))
     else {
-        if matches!(node.content, Content::Map(_)) {
+        if fields.is_plain {
             let remedy = "write confirm: {distinct_sources: 3, within: 30m}";
             reader.error(node, "missing", "confirm needs distinct_sources and within", remedy);
         }
         return None;
     };
-    let distinct_sources = reader.number(sources, "number of sources", (2, 1_000));
+    let distinct_sources = reader.number(sources, "distinct_sources", (2, 1_000));
     let within = reader.duration(within, "within");
     let severity = fields.get("severity").map(|n| reader.choice(n, "severity", SEVERITIES));
     Some(Confirm {

@@ -180,6 +180,14 @@ impl RuleSet {
         self.with_reading(article, |reading| Run::new(self, article, reading).first_miss(matcher))
     }
 
+    pub(crate) fn matchers(&self) -> &[Matcher] {
+        &self.matchers
+    }
+
+    pub(crate) fn lists(&self) -> (&[String], &[Vec<Node>]) {
+        (&self.list_names, &self.lists)
+    }
+
     fn with_reading<T>(&self, article: &Article, work: impl FnOnce(&Reading<'_, '_>) -> T) -> T {
         let title = tokenize_within(&article.title, MAX_TITLE_CHARS);
         let body = tokenize_within(&article.body, MAX_BODY_CHARS);

@@ -2,6 +2,7 @@
 
 use crate::rules::problem::Level;
 use crate::rules::problem::Problem;
+use crate::rules::query::Place;
 use crate::rules::query::QueryError;
 use crate::rules::yaml::Content;
 use crate::rules::yaml::ScalarStyle;
@@ -49,6 +50,12 @@ impl<'t> Source<'t> {
         (spot.line, spot.column)
     }
 
+    /// The code point at a line and column, both from 1.
+    pub(crate) fn offset(&self, line: u32, column: u32) -> usize {
+        let line = self.lines.get((line as usize).saturating_sub(1)).copied().unwrap_or_default();
+        line.0 + (column as usize).saturating_sub(1)
+    }
+
     /// An error at a stretch of code points; only the part on its first line is marked.
     pub(crate) fn error(
         &self,
@@ -73,12 +80,29 @@ impl<'t> Source<'t> {
         }
     }
 
+    /// The same for something that can stay.
+    pub(crate) fn warning(
+        &self,
+        span: (usize, usize),
+        code: &'static str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Problem {
+        Problem { level: Level::Warning, ..self.error(span, code, message, remedy) }
+    }
+
     /// The error of a query that a scalar holds, at its own place inside the scalar.
     pub(crate) fn query_error(&self, node: &Yaml, error: QueryError) -> Problem {
-        let column = error.at.column as usize - 1;
+        self.error(self.within(node, error.at), error.code, error.message, error.remedy)
+    }
+
+    /// The code points of the file that a stretch of a scalar's value comes from.
+    pub(crate) fn within(&self, node: &Yaml, at: Place) -> (usize, usize) {
+        let column = at.column as usize - 1;
         let start = self.inside(node, column);
-        let end = self.inside(node, column + error.at.width as usize);
-        self.error((start, end.max(start + 1)), "query", error.message, error.remedy)
+        // Up to the last one: what follows it may stand on another line.
+        let last = self.inside(node, column + (at.width as usize).max(1) - 1);
+        (start, last.max(start) + 1)
     }
 
     /// The code point of the file that holds code point `index` of a scalar's value: quotation

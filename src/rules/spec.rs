@@ -25,7 +25,7 @@ use crate::model::event::Confirmation;
 use crate::model::event::Status;
 
 /// Where something stands in a file, for reports.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Position {
     /// The file's name.
     pub file: String,

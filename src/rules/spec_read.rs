@@ -12,6 +12,7 @@ use crate::model::SourceId;
 use crate::model::event::Confirmation;
 use crate::model::event::Status;
 use crate::rules::cap_read;
+use crate::rules::nearest::nearest;
 use crate::rules::read::Fields;
 use crate::rules::read::Reader;
 use crate::rules::spec::Act;
@@ -25,7 +26,7 @@ use crate::rules::spec::Tests;
 use crate::rules::yaml::Content;
 use crate::rules::yaml::Yaml;
 
-const ARTICLE: &[&str] = &[
+pub(crate) const ARTICLE: &[&str] = &[
     "title",
     "body",
     "lang",
@@ -40,7 +41,9 @@ const ARTICLE: &[&str] = &[
     "withdrawn",
     "cap",
 ];
-const EXPECTED: &[&str] = &[
+pub(crate) const TESTS: &[&str] = &["should_match", "should_not_match", "story"];
+pub(crate) const STEP: &[&str] = &["after", "article", "end", "retract", "tick", "expect"];
+pub(crate) const EXPECTED: &[&str] = &[
     "type",
     "rule",
     "key",
@@ -58,7 +61,7 @@ pub(crate) const SEVERITIES: &[(&str, Severity)] =
 
 /// The `tests` of a rule.
 pub(crate) fn tests(node: &Yaml, reader: &mut Reader<'_, '_>) -> Tests {
-    let fields = reader.fields(node, "tests", &["should_match", "should_not_match", "story"]);
+    let fields = reader.fields(node, "tests", TESTS);
     let mut examples = |name: &str| {
         let items = fields.get(name).map_or(&[][..], |node| reader.list(node, name));
         items.iter().filter_map(|item| example(item, reader)).collect()
@@ -86,8 +89,7 @@ fn position(node: &Yaml, reader: &Reader<'_, '_>) -> Position {
 }
 
 fn step(node: &Yaml, reader: &mut Reader<'_, '_>) -> Option<Step> {
-    let known = ["after", "article", "end", "retract", "tick", "expect"];
-    let fields = reader.fields(node, "a step", &known);
+    let fields = reader.fields(node, "a step", STEP);
     let after = match fields.get("after") {
         Some(node) => reader.duration(node, "after")?,
         None => Duration::ZERO,
@@ -95,7 +97,9 @@ fn step(node: &Yaml, reader: &mut Reader<'_, '_>) -> Option<Step> {
     let act = act(node, &fields, reader)?;
     let Some(expect) = fields.get("expect") else {
         let remedy = "write expect: opened, or expect: nothing";
-        reader.error(node, "missing", "the step expects nothing in particular", remedy);
+        if fields.is_plain {
+            reader.error(node, "missing", "the step expects nothing in particular", remedy);
+        }
         return None;
     };
     let expect = expected(expect, reader);
@@ -106,6 +110,9 @@ fn act(node: &Yaml, fields: &Fields<'_>, reader: &mut Reader<'_, '_>) -> Option<
     let given = ["article", "end", "retract", "tick"];
     let present: Vec<&str> = given.into_iter().filter(|name| fields.get(name).is_some()).collect();
     if present.len() != 1 {
+        if !fields.is_plain {
+            return None;
+        }
         let remedy = "write one of article, end, retract and tick: true";
         reader.error(node, "bad-value", "a step does one thing", remedy);
         return None;
@@ -134,6 +141,14 @@ fn article(node: &Yaml, reader: &mut Reader<'_, '_>) -> Option<StoryArticle> {
     if let Content::Text(title, _) = &node.content {
         return Some(StoryArticle { title: title.clone(), ..StoryArticle::default() });
     }
+    if let Content::Map(entries) = &node.content
+        && let [(key, _)] = entries.as_slice()
+        && key.scalar().is_some_and(|key| nearest(key, ARTICLE.iter().copied()).is_none())
+    {
+        let message = "a title with a colon and a space is a map in YAML";
+        reader.error(node, "wrong-type", message, "put the title in single quotes");
+        return None;
+    }
     let fields = reader.fields(node, "an article", ARTICLE);
     let mut text = |name: &str| {
         let text = fields.get(name).and_then(|node| reader.text(node, name));
@@ -141,7 +156,7 @@ fn article(node: &Yaml, reader: &mut Reader<'_, '_>) -> Option<StoryArticle> {
     };
     let (title, body) = (text("title"), text("body"));
     let (owner, url, id) = (text("owner"), text("url"), text("id"));
-    if title.is_none() && body.is_none() {
+    if title.is_none() && body.is_none() && fields.is_plain && fields.get("title").is_none() {
         reader.error(node, "missing", "the article has no text", "give it a title or a body");
     }
     let flag = |name: &str, reader: &mut Reader<'_, '_>| {
@@ -151,7 +166,7 @@ fn article(node: &Yaml, reader: &mut Reader<'_, '_>) -> Option<StoryArticle> {
     Some(StoryArticle {
         title: title.unwrap_or_default(),
         body: body.unwrap_or_default(),
-        lang: fields.get("lang").and_then(|n| reader.parsed(n, "lang", Lang::new)),
+        lang: fields.get("lang").and_then(|n| reader.parsed(n, "language tag", Lang::new)),
         source: fields.get("source").and_then(|n| reader.parsed(n, "source", SourceId::new)),
         owner,
         official: flag("official", reader),
@@ -192,7 +207,9 @@ fn one_expected(node: &Yaml, reader: &mut Reader<'_, '_>) -> Option<Expected> {
     }
     let fields = reader.fields(node, "an expected event", EXPECTED);
     let Some(kind_node) = fields.get("type") else {
-        reader.error(node, "missing", "the expected event has no type", "write type: opened");
+        if fields.is_plain {
+            reader.error(node, "missing", "the expected event has no type", "write type: opened");
+        }
         return None;
     };
     let kind = kind(kind_node, reader)?;
@@ -209,7 +226,7 @@ fn one_expected(node: &Yaml, reader: &mut Reader<'_, '_>) -> Option<Expected> {
     let get = |name: &str| fields.get(name);
     Some(Expected {
         kind,
-        rule: get("rule").and_then(|n| reader.parsed(n, "rule", RuleId::new)),
+        rule: get("rule").and_then(|n| reader.parsed(n, "rule id", RuleId::new)),
         key: get("key").and_then(|n| reader.parsed(n, "key", Key::new)),
         severity: get("severity").and_then(|n| reader.choice(n, "severity", SEVERITIES)),
         status: get("status").and_then(|n| reader.choice(n, "status", &statuses)),
@@ -219,7 +236,7 @@ fn one_expected(node: &Yaml, reader: &mut Reader<'_, '_>) -> Option<Expected> {
         possible_end: get("possible_end").and_then(|n| reader.flag(n, "possible_end")),
         late: get("late").and_then(|n| reader.flag(n, "late")),
         independent_sources: get("independent_sources")
-            .and_then(|n| reader.number(n, "number of sources", (0, u32::MAX))),
+            .and_then(|n| reader.number(n, "independent_sources", (0, u32::MAX))),
     })
 }
 

@@ -9,6 +9,7 @@ use crate::rules::query::lists_of;
 use crate::rules::query::speaks_of_article;
 use crate::rules::read::Fields;
 use crate::rules::read::Reader;
+use crate::rules::yaml::Content;
 use crate::rules::yaml::Yaml;
 
 /// Most entries of a list.
@@ -30,6 +31,8 @@ pub(crate) struct Words {
     /// Whether a list holds an entry with AND or NOT.
     speaks: Vec<bool>,
     queries: usize,
+    /// Whether nesting that is too deep has been told.
+    told_deep: bool,
 }
 
 /// A list as written: its name, and the node of its entries.
@@ -82,7 +85,7 @@ impl Words {
                 reader.error(key, "limit", message, "divide it into several lists");
                 continue;
             }
-            if texts.is_empty() {
+            if matches!(&value.content, Content::List(entries) if entries.is_empty()) {
                 reader.error(key, "missing", format!("{what} is empty"), "give it an entry");
             }
             let mut scalars = Vec::new();
@@ -103,7 +106,17 @@ impl Words {
         let mut heights = HashMap::new();
         for list in written {
             if let Err(message) = self.height(list.id, &mut Vec::new(), &mut heights) {
-                reader.error(list.key, "circle", message, "leave one of them out");
+                let (code, message, remedy) = match message {
+                    Some(circle) => ("circle", circle, "leave one of them out"),
+                    // The lists below it that are too high as well need no problem of their own.
+                    None if self.told_deep => continue,
+                    None => {
+                        self.told_deep = true;
+                        let message = format!("lists are nested deeper than {MAX_NESTING} levels");
+                        ("limit", message, "write the entries into fewer lists")
+                    }
+                };
+                reader.error(list.key, code, message, remedy);
                 if let Some(entries) = self.entries.get_mut(list.id) {
                     entries.clear();
                 }
@@ -111,20 +124,21 @@ impl Words {
         }
     }
 
-    /// Levels of lists below and with this one; `path` leads to it.
+    /// Levels of lists below and with this one; `path` leads to it. The error is the circle it is
+    /// in, or none where it is too deep.
     fn height(
         &self,
         id: usize,
         path: &mut Vec<usize>,
         heights: &mut HashMap<usize, usize>,
-    ) -> Result<usize, String> {
+    ) -> Result<usize, Option<String>> {
         if let Some(start) = path.iter().position(|p| *p == id) {
             let name = |id: &usize| format!("${}", self.names.get(*id).map_or("", String::as_str));
             let circle: Vec<String> =
                 path.iter().skip(start).chain(std::iter::once(&id)).map(name).collect();
-            return Err(format!("the lists go in a circle: {}", circle.join(" uses ")));
+            return Err(Some(format!("the lists go in a circle: {}", circle.join(" uses "))));
         }
-        let too_deep = || Err(format!("lists are nested deeper than {MAX_NESTING} levels"));
+        let too_deep = || Err(None);
         if let Some(height) = heights.get(&id).copied() {
             return if path.len() + height > MAX_NESTING { too_deep() } else { Ok(height) };
         }

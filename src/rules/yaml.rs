@@ -49,6 +49,14 @@ impl Yaml {
             if matches!(text.as_str(), "" | "~" | "null"))
     }
 
+    /// Its text, where it is one.
+    pub(crate) fn scalar(&self) -> Option<&str> {
+        match &self.content {
+            Content::Text(text, _) => Some(text),
+            _ => None,
+        }
+    }
+
     /// A name for what it is.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.content {
@@ -67,7 +75,7 @@ pub(crate) fn parse(text: &str) -> Result<Yaml, YamlError> {
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|e| syntax(text, e.marker().index(), &e.to_string()))?;
         last = span.end.index();
-        builder.take(event, &span, text)?;
+        builder.take(event, &span)?;
     }
     let empty = || Yaml { start: 0, end: last, content: Content::Map(Rc::default()) };
     Ok(builder.root.map_or_else(empty, |root| if root.is_null() { empty() } else { root }))
@@ -96,7 +104,7 @@ enum Children {
 }
 
 impl Builder {
-    fn take(&mut self, event: Event<'_>, span: &Span, text: &str) -> Result<(), YamlError> {
+    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), YamlError> {
         let (start, end) = (span.start.index(), span.end.index());
         match event {
             Event::Scalar(value, style, anchor, _) => {
@@ -109,7 +117,11 @@ impl Builder {
                     return Err(limit(start, format!("more than {MAX_ALIASES} aliases")));
                 }
                 let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
-                    return Err(syntax(text, start, "an alias inside the node it stands for"));
+                    return Err(YamlError {
+                        at: start,
+                        message: "an alias stands inside of what it stands for".to_owned(),
+                        remedy: "write the entries out".to_owned(),
+                    });
                 };
                 self.add(Yaml { start, end, ..node }, 0, size)
             }
@@ -119,6 +131,11 @@ impl Builder {
             Event::MappingStart(_, anchor, _) => {
                 self.open(start, anchor, Children::Map(Vec::new()))
             }
+            Event::DocumentStart(..) if self.root.is_some() => Err(YamlError {
+                at: start,
+                message: "a second document in the file".to_owned(),
+                remedy: "take the line --- out, or make it a file of its own".to_owned(),
+            }),
             Event::SequenceEnd | Event::MappingEnd => self.close(end),
             _ => Ok(()),
         }
@@ -152,13 +169,6 @@ impl Builder {
             self.anchors.insert(anchor, (node.clone(), size));
         }
         match self.open.last_mut() {
-            None if self.root.is_some() => {
-                return Err(YamlError {
-                    at: node.start,
-                    message: "a second document in the file".to_owned(),
-                    remedy: "take the line --- out, or make it a file of its own".to_owned(),
-                });
-            }
             None => self.root = Some(node),
             Some(Open { children: Children::List(items), .. }) => items.push(node),
             Some(Open { children: Children::Map(entries), key, .. }) => match key.take() {
@@ -171,7 +181,11 @@ impl Builder {
 }
 
 fn limit(at: usize, message: String) -> YamlError {
-    YamlError { at, message, remedy: "divide it into smaller parts".to_owned() }
+    YamlError {
+        at,
+        message,
+        remedy: "divide it into smaller parts; a list under words: is used as $name".to_owned(),
+    }
 }
 
 /// A syntax error in words a rule author can act on.
@@ -191,14 +205,41 @@ fn syntax(text: &str, at: usize, message: &str) -> YamlError {
             remedy: "indent with spaces".to_owned(),
         };
     }
-    let remedy = match chars().next() {
-        Some('*' | '&' | '!' | '%' | '@' | '`') => {
-            "YAML gives this sign a meaning of its own: put the text in single quotes"
+    let before: Vec<char> = text.chars().take(at).collect();
+    let line: String = before.rsplit(|c| *c == '\n').next().unwrap_or_default().iter().collect();
+    let (message, remedy) = match chars().next() {
+        Some('*') => (
+            "YAML reads what begins with * as an alias, and there is no such anchor".to_owned(),
+            "put the text in single quotes",
+        ),
+        Some(c @ ('&' | '!' | '%' | '@' | '`')) => (
+            format!("YAML gives {c} at the beginning of a text a meaning of its own"),
+            "put the text in single quotes",
+        ),
+        Some(c @ ('[' | '{' | '"' | '\'')) => (
+            format!("this {c} is not closed"),
+            "add what closes it, at the end of the line or below",
+        ),
+        Some(':') if line.contains(": ") => (
+            "a second colon with a space behind it, on one line".to_owned(),
+            "put the text in single quotes",
+        ),
+        Some(':') => (
+            "a key where none can stand".to_owned(),
+            "close the bracket or quotation mark that is open above",
+        ),
+        Some(_) if line.trim().is_empty() => (
+            "this line is not indented like those it belongs to".to_owned(),
+            "begin it exactly below the keys or entries beside it",
+        ),
+        _ => {
+            let message = message.split(" at ").next().unwrap_or(message);
+            let remedy =
+                "check indentation, brackets and quotation marks here and in the line before";
+            (format!("this is no YAML: {message}"), remedy)
         }
-        _ => "check indentation, brackets and quotation marks here and in the line before",
     };
-    let message = message.split(" at ").next().unwrap_or(message).to_owned();
-    YamlError { at, message: format!("this is no YAML: {message}"), remedy: remedy.to_owned() }
+    YamlError { at, message, remedy: remedy.to_owned() }
 }
 
 /// A tab in the indentation of an error's line or the line after it.

@@ -6,13 +6,17 @@
     reason = "a test may panic and speak"
 )]
 
+mod bad_rules;
 mod bus;
 mod cap;
 mod e2e;
 mod egress;
+mod lint;
 mod query_properties;
 mod query_vectors;
+mod rule_commands;
 mod rule_files;
+mod rules_page;
 mod shipped_rules;
 mod source;
 mod steps;

@@ -1,0 +1,52 @@
+//! Rules that nearly match an article, and what kept them from it.
+
+use crate::model::Article;
+use crate::model::RuleId;
+use crate::model::article::MAX_BODY_CHARS;
+use crate::model::article::MAX_TITLE_CHARS;
+use crate::rules::eval::Reading;
+use crate::rules::page::Page;
+use crate::rules::rule_read::Matcher;
+use crate::rules::set::Miss;
+use crate::rules::set::RuleSet;
+use crate::text::sentence::lead_end;
+use crate::text::tokens::tokenize_within;
+
+/// Most near misses told of one article.
+const MAX_TOLD: usize = 20;
+
+/// A rule some of whose words an article has, and that does not match it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearMiss {
+    /// The rule.
+    pub rule: RuleId,
+    /// What kept it from matching.
+    pub miss: Miss,
+}
+
+impl RuleSet {
+    /// The first near misses in file order. Every rule is looked at one by one: this is for people
+    /// who ask why, not for the data path.
+    pub fn near_misses(&self, article: &Article) -> Vec<NearMiss> {
+        let title = tokenize_within(&article.title, MAX_TITLE_CHARS);
+        let body = tokenize_within(&article.body, MAX_BODY_CHARS);
+        let pages = (Page::new(&title), Page::new(&body));
+        let reading = Reading::new(pages, lead_end(&article.body), self.lists().1);
+        let near = self.matchers().iter().filter(|matcher| has_words(matcher, &reading));
+        let misses = near.filter_map(|matcher| {
+            let rule = matcher.rule.id.clone();
+            let miss = self.miss(&rule, article)?;
+            Some(NearMiss { rule, miss })
+        });
+        misses.take(MAX_TOLD).collect()
+    }
+}
+
+/// Whether one of the things that must match does.
+fn has_words(matcher: &Matcher, reading: &Reading<'_, '_>) -> bool {
+    let mut items = matcher.groups.iter().flatten();
+    items.any(|item| {
+        let value = reading.evaluate(&item.query, matcher.scope);
+        value.is_ok_and(|value| !value.is_empty())
+    })
+}
