@@ -1,5 +1,6 @@
 //! Rules: from files to an engine, and from an article to the matches of rules with evidence. Pure.
 
+mod engine;
 mod eval;
 mod evidence;
 mod examples;
@@ -13,6 +14,7 @@ mod query;
 mod query_words;
 mod read;
 mod rule_read;
+mod run;
 mod set;
 mod source;
 pub mod spec;
@@ -33,6 +35,8 @@ use crate::text::tokens::tokenize_within;
 pub(crate) use read::Reader;
 pub(crate) use source::Source;
 
+pub use engine::Scratch;
+pub use engine::Stage;
 pub use examples::TestFailure;
 pub use load::load;
 pub use load::load_story;

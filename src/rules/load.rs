@@ -50,8 +50,12 @@ pub fn load(files: &[(String, String)]) -> Result<RuleSet, Vec<Problem>> {
         .filter_map(|(source, tree)| part(source, tree.as_ref()?, &mut problems))
         .collect();
     let words = words(&parts, &mut problems);
-    let set = rules(&parts, words, digest(files), &mut problems);
-    if problems.is_empty() { Ok(set) } else { Err(problems) }
+    let Checked { matchers, places, words } = rules(&parts, words, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let lists = (words.names, words.entries);
+    Ok(RuleSet::new(matchers, Gazetteer(places), lists, digest(files)))
 }
 
 /// Reads the steps of one story from YAML or JSON text.
@@ -72,6 +76,13 @@ struct Part<'s, 'y> {
     words: Option<Fields<'y>>,
     places: Option<Fields<'y>>,
     rules: &'y [Yaml],
+}
+
+/// What a rule set is made of, without what the files were read into.
+struct Checked {
+    matchers: Vec<Matcher>,
+    places: Vec<(Key, Vec<Item>)>,
+    words: Words,
 }
 
 fn tree(text: &str, reader: &mut Reader<'_, '_>) -> Option<Yaml> {
@@ -150,12 +161,7 @@ fn words(parts: &[Part<'_, '_>], problems: &mut Vec<Problem>) -> Words {
     words
 }
 
-fn rules(
-    parts: &[Part<'_, '_>],
-    mut words: Words,
-    digest: String,
-    problems: &mut Vec<Problem>,
-) -> RuleSet {
+fn rules(parts: &[Part<'_, '_>], mut words: Words, problems: &mut Vec<Problem>) -> Checked {
     let places = places(parts, &mut words, problems);
     let mut drafts: Vec<(&Part<'_, '_>, Draft<'_>)> = Vec::new();
     for part in parts {
@@ -172,7 +178,7 @@ fn rules(
     }
     check_ids(&drafts, problems);
     let matchers = drafts.into_iter().map(|(_, draft)| finish(draft)).collect();
-    RuleSet::new(matchers, Gazetteer(places), (words.names, words.entries), digest)
+    Checked { matchers, places, words }
 }
 
 fn places(

@@ -1,8 +1,9 @@
 //! A rule set that is ready: from an article to the matches of its rules.
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use crate::model::Article;
 use crate::model::Key;
@@ -10,25 +11,19 @@ use crate::model::Match;
 use crate::model::Rule;
 use crate::model::RuleId;
 use crate::model::Topic;
-use crate::model::article::MAX_BODY_CHARS;
-use crate::model::article::MAX_TITLE_CHARS;
-use crate::model::id::MAX_TOKEN_BYTES;
-use crate::model::matching::Target;
-use crate::model::rule::KeyBy;
-use crate::rules::eval::Reading;
-use crate::rules::evidence;
+use crate::rules::engine::Engine;
+use crate::rules::engine::Scratch;
 use crate::rules::evidence::Item;
-use crate::rules::page::Page;
 use crate::rules::query::Node;
-use crate::rules::query::Scope;
 use crate::rules::rule_read::Matcher;
+use crate::rules::run;
 use crate::rules::spec::Tests;
-use crate::text::fold;
-use crate::text::sentence::lead_end;
-use crate::text::tokens::tokenize_within;
 
 /// Most places that one article is about.
 pub const MAX_PLACES: usize = 8;
+
+/// Buffers kept for callers that bring none.
+const SPARE: usize = 8;
 
 /// Keys of places and their spellings, in the order of the file.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +40,8 @@ pub struct RuleSet {
     list_names: Vec<String>,
     lists: Vec<Vec<Node>>,
     digest: String,
+    engine: Engine,
+    spare: Mutex<Vec<Scratch>>,
 }
 
 /// What a rule set makes of an article.
@@ -86,7 +83,10 @@ impl RuleSet {
         let rules: Vec<Rule> = matchers.iter().map(|m| m.rule.clone()).collect();
         let by_id = rules.iter().enumerate().map(|(at, r)| (r.id.clone(), at)).collect();
         let places = gazetteer.0.iter().map(|(key, _)| key.clone()).collect();
-        Self { matchers, rules, by_id, gazetteer, places, list_names, lists, digest }
+        let spellings: Vec<&[Item]> = gazetteer.0.iter().map(|(_, s)| s.as_slice()).collect();
+        let engine = Engine::new(&matchers, &spellings, &lists);
+        let spare = Mutex::default();
+        Self { matchers, rules, by_id, gazetteer, places, list_names, lists, digest, engine, spare }
     }
 
     /// The rules in file order.
@@ -131,170 +131,67 @@ impl RuleSet {
 
     /// The matches of an article, and which queries were given up on it.
     pub fn evaluate(&self, article: &Article) -> Outcome {
-        self.with_reading(article, |reading| {
-            let mut run = Run::new(self, article, reading);
-            let found: Vec<&Matcher> =
-                self.matchers.iter().filter(|m| run.first_miss(m).is_none()).collect();
-            let matches = found.iter().map(|m| run.matched(m, &found)).collect();
-            Outcome { matches, given_up: run.given_up }
-        })
+        let mut scratch = self.spare().pop().unwrap_or_default();
+        let outcome = self.evaluate_with(article, &mut scratch);
+        let mut spare = self.spare();
+        if spare.len() < SPARE {
+            spare.push(scratch);
+        }
+        outcome
+    }
+
+    /// The same in buffers of the caller, which may have served other rule sets before.
+    pub fn evaluate_with(&self, article: &Article, scratch: &mut Scratch) -> Outcome {
+        run::evaluate(self, article, scratch)
+    }
+
+    /// Which rules match an article, by place in [`rules`](Self::rules), superseded ones included.
+    /// Once the buffers have grown to the size of articles, this takes no memory, unless a query
+    /// might have to be given up.
+    pub fn decide<'s>(&self, article: &Article, scratch: &'s mut Scratch) -> &'s [u32] {
+        run::decide(self, article, scratch);
+        scratch.found()
+    }
+
+    /// The matches of an article and the queries given up, as the definitions of the language say,
+    /// one by one: slow, to compare with.
+    pub fn evaluate_plainly(&self, article: &Article) -> Outcome {
+        run::evaluate_plainly(self, article)
     }
 
     /// The first reason why a rule does not match an article; none where it does, or is not known.
     pub fn miss(&self, id: &RuleId, article: &Article) -> Option<Miss> {
         let matcher = self.by_id.get(id).and_then(|at| self.matchers.get(*at))?;
-        self.with_reading(article, |reading| Run::new(self, article, reading).first_miss(matcher))
+        run::miss(self, matcher, article)
     }
 
-    fn with_reading<T>(&self, article: &Article, work: impl FnOnce(&Reading<'_, '_>) -> T) -> T {
-        let title = tokenize_within(&article.title, MAX_TITLE_CHARS);
-        let body = tokenize_within(&article.body, MAX_BODY_CHARS);
-        let pages = (Page::new(&title), Page::new(&body));
-        work(&Reading::new(pages, lead_end(&article.body), &self.lists))
-    }
-}
-
-/// One article against the set.
-struct Run<'a, 't, 'r> {
-    set: &'a RuleSet,
-    article: &'a Article,
-    reading: &'a Reading<'t, 'r>,
-    /// Source id and name, folded.
-    sources: Vec<String>,
-    places: OnceCell<Vec<Key>>,
-    given_up: Vec<GivenUp>,
-}
-
-impl<'a, 't, 'r> Run<'a, 't, 'r> {
-    fn new(set: &'a RuleSet, article: &'a Article, reading: &'a Reading<'t, 'r>) -> Self {
-        let names = std::iter::once(article.source.as_str()).chain(article.source_name.as_deref());
-        let sources = names.map(fold).collect();
-        Self { set, article, reading, sources, places: OnceCell::new(), given_up: Vec::new() }
+    /// Rules that no word leads to: they are evaluated on every article.
+    pub fn without_anchor(&self) -> impl Iterator<Item = &Rule> {
+        self.engine.always().iter().filter_map(|at| self.rules.get(*at as usize))
     }
 
-    fn first_miss(&mut self, matcher: &Matcher) -> Option<Miss> {
-        if let Some(filter) = self.filtered(matcher) {
-            return Some(Miss::Filter(filter));
-        }
-        let rule = Some(&matcher.rule.id);
-        for group in &matcher.groups {
-            if !group.iter().any(|item| self.holds(item, matcher.scope, rule)) {
-                let term = group.first().map_or("", |item| item.term.as_str());
-                return Some(Miss::Item(term.to_owned()));
-            }
-        }
-        let scope = matcher.unless_scope;
-        let veto = matcher.unless.iter().find(|item| self.holds(item, scope, rule))?;
-        let places = evidence::collect(self.reading, &self.set.list_names, [veto], scope);
-        Some(Miss::Unless(veto.term.clone(), places))
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
-    fn filtered(&self, matcher: &Matcher) -> Option<&'static str> {
-        let passes = |langs: &[crate::model::Lang]| {
-            let given = self.article.lang.as_ref();
-            langs.is_empty() || given.is_some_and(|lang| langs.iter().any(|l| l.covers(lang)))
-        };
-        let named = |sources: &[String]| sources.iter().any(|s| self.sources.contains(s));
-        if !passes(&matcher.langs) {
-            return Some("lang");
-        }
-        if !matcher.sources.is_empty() && !named(&matcher.sources) {
-            return Some("sources");
-        }
-        named(&matcher.not_sources).then_some("not_sources")
+    pub(crate) fn matchers(&self) -> &[Matcher] {
+        &self.matchers
     }
 
-    /// Whether a query matches. One that is given up does not, and is noted.
-    fn holds(&mut self, item: &Item, scope: Scope, rule: Option<&RuleId>) -> bool {
-        match self.reading.evaluate(&item.query, scope) {
-            Ok(value) => !value.is_empty(),
-            Err(_) => {
-                let given_up = GivenUp { rule: rule.cloned(), term: item.term.clone() };
-                if !self.given_up.contains(&given_up) {
-                    self.given_up.push(given_up);
-                }
-                false
-            }
-        }
+    pub(crate) fn lists(&self) -> (&[String], &[Vec<Node>]) {
+        (&self.list_names, &self.lists)
     }
 
-    fn matched(&mut self, matcher: &Matcher, found: &[&Matcher]) -> Match {
-        let rule = &matcher.rule;
-        let items = matcher.groups.iter().flatten();
-        let names = &self.set.list_names;
-        Match {
-            rule: rule.id.clone(),
-            topic: rule.topic.clone(),
-            superseded_by: superseding(&rule.id, found),
-            evidence: evidence::collect(self.reading, names, items, matcher.scope),
-            targets: self.targets(rule),
-        }
+    pub(crate) fn gazetteer(&self) -> &[(Key, Vec<Item>)] {
+        &self.gazetteer.0
     }
 
-    fn targets(&mut self, rule: &Rule) -> Vec<Target> {
-        if rule.opens_alerts() {
-            return vec![Target { rule: rule.id.clone(), keys: self.keys(rule.key) }];
-        }
-        let set = self.set;
-        let named = |r: &&Rule| rule.ends.contains(&r.id) || rule.retracts.contains(&r.id);
-        let targets = set.rules.iter().filter(named);
-        targets.map(|r| Target { rule: r.id.clone(), keys: self.keys(r.key) }).collect()
+    /// The place of a rule in the file.
+    pub(crate) fn place_of(&self, id: &RuleId) -> Option<usize> {
+        self.by_id.get(id).copied()
     }
 
-    fn keys(&mut self, by: KeyBy) -> Vec<Key> {
-        match by {
-            KeyBy::None => vec![Key::unknown()],
-            KeyBy::Source => {
-                let source = self.article.source.as_str();
-                vec![key_of(self.article.owner.as_deref().unwrap_or(source))]
-            }
-            KeyBy::Place => {
-                if let Some(places) = self.places.get() {
-                    return places.clone();
-                }
-                let places = self.find_places();
-                self.places.get_or_init(|| places).clone()
-            }
-        }
+    fn spare(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// The places named in the title, else in the lead, else the unknown one.
-    fn find_places(&mut self) -> Vec<Key> {
-        let set = self.set;
-        for scope in [Scope::Title, Scope::Lead] {
-            let mut keys = Vec::new();
-            for (key, spellings) in &set.gazetteer.0 {
-                if keys.len() < MAX_PLACES
-                    && spellings.iter().any(|spelling| self.holds(spelling, scope, None))
-                {
-                    keys.push(key.clone());
-                }
-            }
-            if !keys.is_empty() {
-                return keys;
-            }
-        }
-        vec![Key::unknown()]
-    }
-}
-
-/// The first matching rule, in file order, that takes the rule back, else the first that ends it.
-fn superseding(id: &RuleId, found: &[&Matcher]) -> Option<RuleId> {
-    let by = |names: fn(&Rule) -> &Vec<RuleId>| {
-        let matcher = found.iter().find(|m| names(&m.rule).contains(id))?;
-        Some(matcher.rule.id.clone())
-    };
-    by(|rule| &rule.retracts).or_else(|| by(|rule| &rule.ends))
-}
-
-/// An owner's name as a key: without control characters, cut to the length of a key.
-fn key_of(owner: &str) -> Key {
-    let mut text = String::new();
-    for c in owner.chars().filter(|c| !c.is_control()) {
-        if text.len() + c.len_utf8() > MAX_TOKEN_BYTES {
-            break;
-        }
-        text.push(c);
-    }
-    Key::new(text).unwrap_or_else(|_| Key::unknown())
 }

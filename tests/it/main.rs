@@ -9,6 +9,7 @@
 mod bus;
 mod e2e;
 mod egress;
+mod engine;
 mod query_properties;
 mod query_vectors;
 mod rule_files;
