@@ -46,9 +46,8 @@ pub(crate) struct Engine {
     /// Pairs of terms side by side that anchor something.
     pairs: Dictionary,
     pair_count: u32,
-    /// Terms that some pair begins and ends with, as bits.
-    pair_firsts: Vec<u64>,
-    pair_seconds: Vec<u64>,
+    /// By term: whether a pair begins or ends with it.
+    pair_ends: Vec<u8>,
     code: Code,
     rules: Vec<RuleCode>,
     entries: Vec<Entry>,
@@ -149,6 +148,11 @@ impl Scratch {
     pub(crate) fn found(&self) -> &[u32] {
         &self.work.found
     }
+
+    /// Number of rules that were looked at in the article decided last.
+    pub fn candidates(&self) -> usize {
+        self.work.queue.len()
+    }
 }
 
 /// Whether a place of the gazetteer is named.
@@ -219,6 +223,18 @@ impl Engine {
     /// Rules that have no anchor, and are evaluated on every article.
     pub(crate) fn always(&self) -> &[u32] {
         &self.always
+    }
+
+    /// Bytes of its buffers.
+    pub(crate) fn size(&self) -> usize {
+        self.terms.size()
+            + self.pairs.size()
+            + self.code.size()
+            + self.pair_ends.len()
+            + size_of_val(self.rules.as_slice())
+            + size_of_val(self.entries.as_slice())
+            + size_of_val(self.postings.as_slice())
+            + size_of_val(self.posting_starts.as_slice())
     }
 
     fn postings(&self, key: u32) -> &[Posting] {

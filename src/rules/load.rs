@@ -7,6 +7,7 @@ use sha2::Digest;
 use sha2::Sha256;
 
 use crate::model::Key;
+use crate::model::Rule;
 use crate::model::RuleId;
 use crate::rules::evidence::Item;
 use crate::rules::nearest::nearest;
@@ -50,12 +51,12 @@ pub fn load(files: &[(String, String)]) -> Result<RuleSet, Vec<Problem>> {
         .filter_map(|(source, tree)| part(source, tree.as_ref()?, &mut problems))
         .collect();
     let words = words(&parts, &mut problems);
-    let Checked { matchers, places, words } = rules(&parts, words, &mut problems);
+    let Checked { rules, places, words } = rules(&parts, words, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
     let lists = (words.names, words.entries);
-    Ok(RuleSet::new(matchers, Gazetteer(places), lists, digest(files)))
+    Ok(RuleSet::new(rules, Gazetteer(places), lists, digest(files)))
 }
 
 /// Reads the steps of one story from YAML or JSON text.
@@ -80,7 +81,7 @@ struct Part<'s, 'y> {
 
 /// What a rule set is made of, without what the files were read into.
 struct Checked {
-    matchers: Vec<Matcher>,
+    rules: Vec<(Rule, Matcher)>,
     places: Vec<(Key, Vec<Item>)>,
     words: Words,
 }
@@ -177,8 +178,8 @@ fn rules(parts: &[Part<'_, '_>], mut words: Words, problems: &mut Vec<Problem>) 
         }
     }
     check_ids(&drafts, problems);
-    let matchers = drafts.into_iter().map(|(_, draft)| finish(draft)).collect();
-    Checked { matchers, places, words }
+    let rules = drafts.into_iter().map(|(_, draft)| finish(draft)).collect();
+    Checked { rules, places, words }
 }
 
 fn places(
@@ -218,7 +219,7 @@ fn places(
 fn check_ids(drafts: &[(&Part<'_, '_>, Draft<'_>)], problems: &mut Vec<Problem>) {
     let mut known: HashMap<RuleId, &Draft<'_>> = HashMap::new();
     for (part, draft) in drafts {
-        let id = &draft.matcher.rule.id;
+        let id = &draft.rule.id;
         if known.contains_key(id) {
             let message = format!("the rule {id} is defined a second time");
             let mut reader = Reader::new(part.source, problems);
@@ -249,8 +250,8 @@ fn check_ids(drafts: &[(&Part<'_, '_>, Draft<'_>)], problems: &mut Vec<Problem>)
     }
 }
 
-fn finish(draft: Draft<'_>) -> Matcher {
-    let mut matcher = draft.matcher;
+fn finish(draft: Draft<'_>) -> (Rule, Matcher) {
+    let mut rule = draft.rule;
     let names = |list: Vec<(RuleId, &Yaml)>| {
         let mut names: Vec<RuleId> = Vec::new();
         for (name, _) in list {
@@ -260,9 +261,9 @@ fn finish(draft: Draft<'_>) -> Matcher {
         }
         names
     };
-    matcher.rule.ends = names(draft.ends);
-    matcher.rule.retracts = names(draft.retracts);
-    matcher
+    rule.ends = names(draft.ends);
+    rule.retracts = names(draft.retracts);
+    (rule, draft.matcher)
 }
 
 fn digest(files: &[(String, String)]) -> String {

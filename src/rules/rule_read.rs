@@ -1,5 +1,6 @@
 //! Reads one rule.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::model::Lang;
@@ -11,8 +12,11 @@ use crate::model::rule::Confirm;
 use crate::model::rule::KeyBy;
 use crate::model::rule::UpdateEvery;
 use crate::rules::evidence::Item;
+use crate::rules::parser::parse;
 use crate::rules::query::Node;
+use crate::rules::query::QueryError;
 use crate::rules::query::Scope;
+use crate::rules::query::check_near;
 use crate::rules::read::Fields;
 use crate::rules::read::Reader;
 use crate::rules::spec::Tests;
@@ -54,8 +58,6 @@ const SCOPES: &[(&str, Scope)] =
 /// A rule as it matches.
 #[derive(Clone, Debug)]
 pub(crate) struct Matcher {
-    /// How its alerts live.
-    pub(crate) rule: Rule,
     /// Groups of items; one of each must match.
     pub(crate) groups: Vec<Vec<Item>>,
     /// None of these may match.
@@ -67,11 +69,33 @@ pub(crate) struct Matcher {
     pub(crate) sources: Vec<String>,
     pub(crate) not_sources: Vec<String>,
     pub(crate) budget: Option<u32>,
-    pub(crate) tests: Tests,
+    pub(crate) tests: Option<Box<Tests>>,
+}
+
+impl Matcher {
+    /// A rule of one query without lists, named by number.
+    pub(crate) fn of_query(number: usize, query: &str) -> Result<(Rule, Self), QueryError> {
+        let node = parse(query, &HashMap::new())?;
+        check_near(&node, &|_| false)?;
+        let id = RuleId::new(format!("r{number}")).expect("a letter and digits are an id");
+        let matcher = Self {
+            groups: vec![vec![item("when".to_owned(), node)]],
+            unless: Vec::new(),
+            scope: Scope::default(),
+            unless_scope: Scope::default(),
+            langs: Vec::new(),
+            sources: Vec::new(),
+            not_sources: Vec::new(),
+            budget: None,
+            tests: None,
+        };
+        Ok((Rule::with_defaults(id), matcher))
+    }
 }
 
 /// A rule and what the other rules must be known for.
 pub(crate) struct Draft<'y> {
+    pub(crate) rule: Rule,
     pub(crate) matcher: Matcher,
     /// The node of the id.
     pub(crate) id: &'y Yaml,
@@ -111,11 +135,11 @@ pub(crate) fn rule<'y>(
         sources: sources(&fields, "sources", reader),
         not_sources: sources(&fields, "not_sources", reader),
         budget: fields.get("budget").and_then(|n| reader.number(n, "budget", (1, u32::MAX))),
-        tests: fields.get("tests").map(|n| spec_read::tests(n, reader)).unwrap_or_default(),
-        rule: life(id, &fields, reader),
+        tests: fields.get("tests").map(|n| Box::new(spec_read::tests(n, reader))),
     };
+    let rule = life(id, &fields, reader);
     let (ends, retracts) = (named(&fields, "ends", reader), named(&fields, "retracts", reader));
-    Some(Draft { matcher, id: id_node, ends, retracts })
+    Some(Draft { rule, matcher, id: id_node, ends, retracts })
 }
 
 fn groups(fields: &Fields<'_>, words: &mut Words, reader: &mut Reader<'_, '_>) -> Vec<Vec<Item>> {

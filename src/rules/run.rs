@@ -51,8 +51,8 @@ pub(crate) fn decide(set: &RuleSet, article: &Article, scratch: &mut Scratch) {
 pub(crate) fn evaluate_plainly(set: &RuleSet, article: &Article) -> Outcome {
     with_run(set, article, |run| {
         let mut found = Vec::new();
-        for (number, matcher) in (0_u32..).zip(set.matchers()) {
-            if run.first_miss(matcher).is_none() {
+        for (number, place) in (0_u32..).zip(0..set.matchers().len()) {
+            if run.first_miss(place).is_none() {
                 found.push(number);
             }
         }
@@ -61,8 +61,8 @@ pub(crate) fn evaluate_plainly(set: &RuleSet, article: &Article) -> Outcome {
 }
 
 /// Why a rule does not match.
-pub(crate) fn miss(set: &RuleSet, matcher: &Matcher, article: &Article) -> Option<Miss> {
-    with_run(set, article, |run| run.first_miss(matcher))
+pub(crate) fn miss(set: &RuleSet, place: usize, article: &Article) -> Option<Miss> {
+    with_run(set, article, |run| run.first_miss(place))
 }
 
 /// The article is cut into words for evidence only where something asks for it.
@@ -105,7 +105,7 @@ impl Run<'_, '_> {
         let matcher = |number: u32| set.matchers().get(number as usize);
         work.found.retain(|n| matcher(*n).is_some_and(|m| self.filtered(m).is_none()));
         for number in work.unsure.drain(..) {
-            if matcher(number).is_some_and(|m| self.first_miss(m).is_none()) {
+            if self.first_miss(number as usize).is_none() {
                 work.found.push(number);
             }
         }
@@ -114,21 +114,24 @@ impl Run<'_, '_> {
 
     fn outcome(&mut self, found: &[u32], mut scratch: Option<&mut Scratch>) -> Outcome {
         let set = self.set;
+        let rules = || found.iter().filter_map(|n| set.rules().get(*n as usize));
         let matchers = || found.iter().filter_map(|n| set.matchers().get(*n as usize));
-        let superseding: Vec<&Rule> =
-            matchers().map(|m| &m.rule).filter(|rule| !rule.opens_alerts()).collect();
+        let superseding: Vec<&Rule> = rules().filter(|rule| !rule.opens_alerts()).collect();
         let mut matches = Vec::with_capacity(found.len());
-        for matcher in matchers() {
-            matches.push(self.matched(matcher, &superseding, scratch.as_deref_mut()));
+        for rule in rules().zip(matchers()) {
+            matches.push(self.matched(rule, &superseding, scratch.as_deref_mut()));
         }
         Outcome { matches, given_up: std::mem::take(&mut self.given_up) }
     }
 
-    fn first_miss(&mut self, matcher: &Matcher) -> Option<Miss> {
+    /// Why the rule at a place of the file does not match.
+    fn first_miss(&mut self, place: usize) -> Option<Miss> {
+        let set = self.set;
+        let (rule, matcher) = (set.rules().get(place)?, set.matchers().get(place)?);
         if let Some(filter) = self.filtered(matcher) {
             return Some(Miss::Filter(filter));
         }
-        let rule = Some(&matcher.rule.id);
+        let rule = Some(&rule.id);
         for group in &matcher.groups {
             if !group.iter().any(|item| self.holds(item, matcher.scope, rule)) {
                 let term = group.first().map_or("", |item| item.term.as_str());
@@ -182,11 +185,10 @@ impl Run<'_, '_> {
 
     fn matched(
         &mut self,
-        matcher: &Matcher,
+        (rule, matcher): (&Rule, &Matcher),
         superseding: &[&Rule],
         scratch: Option<&mut Scratch>,
     ) -> Match {
-        let rule = &matcher.rule;
         let items = matcher.groups.iter().flatten();
         let names = self.set.lists().0;
         Match {

@@ -1,7 +1,6 @@
 //! A rule set that is ready: from an article to the matches of its rules.
 
 use std::collections::BTreeSet;
-use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
@@ -13,8 +12,10 @@ use crate::model::RuleId;
 use crate::model::Topic;
 use crate::rules::engine::Engine;
 use crate::rules::engine::Scratch;
+use crate::rules::engine::Stage;
 use crate::rules::evidence::Item;
 use crate::rules::query::Node;
+use crate::rules::query::QueryError;
 use crate::rules::rule_read::Matcher;
 use crate::rules::run;
 use crate::rules::spec::Tests;
@@ -34,7 +35,8 @@ pub(crate) struct Gazetteer(pub(crate) Vec<(Key, Vec<Item>)>);
 pub struct RuleSet {
     matchers: Vec<Matcher>,
     rules: Vec<Rule>,
-    by_id: HashMap<RuleId, usize>,
+    /// Places in the file, in the order of ids.
+    by_id: Vec<u32>,
     gazetteer: Gazetteer,
     places: Vec<Key>,
     list_names: Vec<String>,
@@ -75,18 +77,26 @@ pub enum Miss {
 
 impl RuleSet {
     pub(crate) fn new(
-        matchers: Vec<Matcher>,
+        rules: Vec<(Rule, Matcher)>,
         gazetteer: Gazetteer,
         (list_names, lists): (Vec<String>, Vec<Vec<Node>>),
         digest: String,
     ) -> Self {
-        let rules: Vec<Rule> = matchers.iter().map(|m| m.rule.clone()).collect();
-        let by_id = rules.iter().enumerate().map(|(at, r)| (r.id.clone(), at)).collect();
+        let (rules, matchers): (Vec<Rule>, Vec<Matcher>) = rules.into_iter().unzip();
+        let mut by_id: Vec<u32> = (0_u32..).zip(&rules).map(|(at, _)| at).collect();
+        by_id.sort_by_key(|at| rules.get(*at as usize).map(|r| &r.id));
         let places = gazetteer.0.iter().map(|(key, _)| key.clone()).collect();
-        let spellings: Vec<&[Item]> = gazetteer.0.iter().map(|(_, s)| s.as_slice()).collect();
-        let engine = Engine::new(&matchers, &spellings, &lists);
+        let engine = compile(&matchers, &gazetteer, &lists);
         let spare = Mutex::default();
         Self { matchers, rules, by_id, gazetteer, places, list_names, lists, digest, engine, spare }
+    }
+
+    /// A rule set of queries without lists, a rule each, named by number: more than a file may
+    /// have, for measuring.
+    pub fn of_queries<'q>(queries: impl Iterator<Item = &'q str>) -> Result<Self, QueryError> {
+        let rules: Result<Vec<(Rule, Matcher)>, QueryError> =
+            queries.enumerate().map(|(number, query)| Matcher::of_query(number, query)).collect();
+        Ok(Self::new(rules?, Gazetteer::default(), Default::default(), String::new()))
     }
 
     /// The rules in file order.
@@ -96,7 +106,7 @@ impl RuleSet {
 
     /// The rule with an id.
     pub fn rule(&self, id: &RuleId) -> Option<&Rule> {
-        self.by_id.get(id).and_then(|at| self.rules.get(*at))
+        self.rules.get(self.place_of(id)?)
     }
 
     /// What can be subscribed to: the topics of rules that open alerts.
@@ -111,12 +121,13 @@ impl RuleSet {
 
     /// Most alerts a day that a rule may open, where it says so.
     pub fn budget(&self, id: &RuleId) -> Option<u32> {
-        self.by_id.get(id).and_then(|at| self.matchers.get(*at)).and_then(|m| m.budget)
+        self.matchers.get(self.place_of(id)?)?.budget
     }
 
-    /// The tests of each rule, in file order.
+    /// The tests of each rule that has some, in file order.
     pub fn tests(&self) -> impl Iterator<Item = (&RuleId, &Tests)> {
-        self.matchers.iter().map(|m| (&m.rule.id, &m.tests))
+        let rules = self.rules.iter().zip(&self.matchers);
+        rules.filter_map(|(rule, matcher)| Some((&rule.id, matcher.tests.as_deref()?)))
     }
 
     /// The keys of the gazetteer, in file order.
@@ -161,13 +172,22 @@ impl RuleSet {
 
     /// The first reason why a rule does not match an article; none where it does, or is not known.
     pub fn miss(&self, id: &RuleId, article: &Article) -> Option<Miss> {
-        let matcher = self.by_id.get(id).and_then(|at| self.matchers.get(*at))?;
-        run::miss(self, matcher, article)
+        run::miss(self, self.place_of(id)?, article)
     }
 
     /// Rules that no word leads to: they are evaluated on every article.
     pub fn without_anchor(&self) -> impl Iterator<Item = &Rule> {
         self.engine.always().iter().filter_map(|at| self.rules.get(*at as usize))
+    }
+
+    /// Takes an article up to a stage, for measuring.
+    pub fn decide_until(&self, stage: Stage, article: &Article, scratch: &mut Scratch) {
+        self.engine.decide_until(stage, (&article.title, &article.body), scratch);
+    }
+
+    /// Compiles the engine once more and gives its size in bytes, for measuring.
+    pub fn compile_again(&self) -> usize {
+        compile(&self.matchers, &self.gazetteer, &self.lists).size()
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -188,10 +208,17 @@ impl RuleSet {
 
     /// The place of a rule in the file.
     pub(crate) fn place_of(&self, id: &RuleId) -> Option<usize> {
-        self.by_id.get(id).copied()
+        let id_of = |at: &u32| self.rules.get(*at as usize).map(|r| &r.id);
+        let place = self.by_id.binary_search_by_key(&Some(id), id_of).ok()?;
+        self.by_id.get(place).map(|at| *at as usize)
     }
 
     fn spare(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn compile(matchers: &[Matcher], gazetteer: &Gazetteer, lists: &[Vec<Node>]) -> Engine {
+    let spellings: Vec<&[Item]> = gazetteer.0.iter().map(|(_, s)| s.as_slice()).collect();
+    Engine::new(matchers, &spellings, lists)
 }

@@ -88,7 +88,8 @@ impl Letter {
         let compatible: String = std::iter::once(c).nfkc().collect();
         let caseless: String = compatible.chars().default_case_fold().nfkc().collect();
         let out = fold(c.encode_utf8(&mut [0; 4]));
-        let alone = |s: &str| is_nfc_quick(s.chars()) == IsNormalized::Yes;
+        // What does not begin with something that goes together with what stands before.
+        let alone = |s: &str| is_nfc_quick(s.chars().take(1)) == IsNormalized::Yes;
         if out.len() > 8 || !(alone(&compatible) && alone(&caseless) && alone(&out)) {
             letter.flags |= BOUND;
             return letter;
@@ -280,6 +281,7 @@ mod tests {
         for word in [
             "Łódź",
             "Straße",
+            "İstanbul",
             "Київ",
             "Ёлка",
             "Αθήνα",

@@ -7,6 +7,7 @@ use unicode_normalization::is_nfkc_quick;
 use crate::rules::engine::Engine;
 use crate::rules::engine::NONE;
 use crate::rules::engine::bits::Bits;
+use crate::rules::engine::phrase::FIRST;
 use crate::rules::engine::phrase::pair_key;
 use crate::rules::value::Interval;
 use crate::text::class::Class;
@@ -34,6 +35,8 @@ pub(super) struct Seen {
     /// The plain term of each position and of each chain.
     terms: Vec<u32>,
     chain_terms: Vec<u32>,
+    /// Positions that stand for a plain term.
+    known: Vec<u32>,
     /// Whether any chain stands for a term.
     has_chains: bool,
     /// Terms found by more than their form, by position and by chain; sorted.
@@ -90,12 +93,11 @@ impl Seen {
             };
             term.unwrap_or(NONE)
         }));
-        for at in 0..self.terms.len() {
-            let term = self.terms.get(at).copied().unwrap_or(NONE);
-            if term != NONE {
-                let at = u32::try_from(at).unwrap_or(NONE);
-                self.hit(term, Interval { first: at, last: at });
-            }
+        self.list_known();
+        for number in 0..self.known.len() {
+            let at = self.known.get(number).copied().unwrap_or(NONE);
+            let term = self.terms.get(at as usize).copied().unwrap_or(NONE);
+            self.hit(term, Interval { first: at, last: at });
         }
         for at in 0..self.stream.chains().len() {
             self.look_up_chain(engine, at);
@@ -106,6 +108,20 @@ impl Seen {
         if engine.terms.has_patterns() {
             self.look_up_patterns(engine, texts);
         }
+    }
+
+    /// Lists the positions that stand for a term; written without a branch on which ones do.
+    fn list_known(&mut self) {
+        self.known.clear();
+        self.known.resize(self.terms.len(), 0);
+        let mut count = 0;
+        for (at, term) in (0_u32..).zip(&self.terms) {
+            if let Some(slot) = self.known.get_mut(count) {
+                *slot = at;
+            }
+            count += usize::from(*term != NONE);
+        }
+        self.known.truncate(count);
     }
 
     fn look_up_chain(&mut self, engine: &Engine, at: usize) {
@@ -135,8 +151,9 @@ impl Seen {
 
     /// Finds the pairs that anchor something.
     fn pair_up(&mut self, engine: &Engine) {
-        for at in 1..self.terms.len() {
-            if let Some([first, second]) = self.terms.get(at - 1..=at) {
+        for number in 0..self.known.len() {
+            let at = self.known.get(number).copied().unwrap_or(NONE) as usize;
+            if let Some([first, second]) = self.terms.get(at.wrapping_sub(1)..=at) {
                 self.pair(engine, *first, *second);
             }
         }
@@ -162,11 +179,8 @@ impl Seen {
 
     #[inline]
     fn pair(&mut self, engine: &Engine, first: u32, second: u32) {
-        let has = |bits: &[u64], n: u32| {
-            bits.get(n as usize / 64).is_some_and(|word| word >> (n % 64) & 1 == 1)
-        };
-        if has(&engine.pair_firsts, first)
-            && has(&engine.pair_seconds, second)
+        let ends = |term: u32| engine.pair_ends.get(term as usize).copied().unwrap_or(0);
+        if ends(first) & FIRST & (ends(second) >> 1) != 0
             && let Some(pair) = engine.pairs.find_number(pair_key(first, second))
         {
             let key = engine.first_pair + pair;

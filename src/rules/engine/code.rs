@@ -52,6 +52,11 @@ impl Code {
         }
     }
 
+    /// Bytes of its buffer.
+    pub(super) fn size(&self) -> usize {
+        size_of_val(self.0.as_slice())
+    }
+
     pub(super) fn shrink(&mut self) {
         self.0.shrink_to_fit();
     }

@@ -75,7 +75,17 @@ impl Dictionary {
     /// What a number, or a pair of them, stands for.
     #[inline]
     pub(super) fn find_number(&self, key: u64) -> Option<u32> {
-        let mut place = self.home(key);
+        let place = self.home(key);
+        let slot = self.slots.get(place).copied().unwrap_or(EMPTY);
+        // Without a branch between known and unknown: which of them comes next is anybody's guess.
+        if (slot.id == FREE) | ((slot.key == key) & (slot.at == SHORT)) {
+            return Some(slot.id).filter(|id| *id != FREE);
+        }
+        self.find_behind(place, key)
+    }
+
+    fn find_behind(&self, place: usize, key: u64) -> Option<u32> {
+        let mut place = (place + 1) & (self.slots.len() - 1);
         loop {
             let slot = self.slots.get(place).copied().unwrap_or(EMPTY);
             if slot.id == FREE {
@@ -104,6 +114,11 @@ impl Dictionary {
     /// Adds a number that is not there.
     pub(super) fn add_number(&mut self, key: u64, id: u32) {
         self.insert(Slot { key, id, at: SHORT });
+    }
+
+    /// Bytes of its buffers.
+    pub(super) fn size(&self) -> usize {
+        size_of_val(self.slots.as_slice()) + self.long.len()
     }
 
     /// Gives back what growing took too much.

@@ -25,7 +25,7 @@ pub(crate) struct Work {
     candidates: Bits,
     sure: Bits,
     numbers: Vec<u32>,
-    queue: Vec<(u32, RuleCode)>,
+    pub(super) queue: Vec<(u32, RuleCode)>,
     /// Entries that may match: a chain for each list.
     entries: Bits,
     entry_heads: Vec<u32>,

@@ -10,6 +10,10 @@ use crate::rules::engine::compile::Part;
 use crate::rules::query::Node;
 use crate::rules::query::Phrase;
 
+/// A term begins or ends a pair that anchors something.
+pub(super) const FIRST: u8 = 1;
+const SECOND: u8 = 2;
+
 /// How much rarer a pair is than its rarer word.
 const PAIR: f32 = 0.1;
 
@@ -145,15 +149,10 @@ impl Compiler<'_> {
         let number = self.engine.pair_count;
         self.engine.pair_count += 1;
         self.engine.pairs.add_number(key, number);
-        for (bits, term) in
-            [(&mut self.engine.pair_firsts, first), (&mut self.engine.pair_seconds, second)]
-        {
-            let at = term as usize / 64;
-            if bits.len() <= at {
-                bits.resize(at + 1, 0);
-            }
-            if let Some(word) = bits.get_mut(at) {
-                *word |= 1 << (term % 64);
+        self.engine.pair_ends.resize(self.engine.terms.len(), 0);
+        for (end, term) in [(FIRST, first), (SECOND, second)] {
+            if let Some(ends) = self.engine.pair_ends.get_mut(term as usize) {
+                *ends |= end;
             }
         }
         number

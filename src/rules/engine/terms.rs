@@ -125,6 +125,11 @@ impl Terms {
         next
     }
 
+    /// Bytes of its buffers, those of stars aside.
+    pub(super) fn size(&self) -> usize {
+        self.plain.size() + self.exact.size() + self.heads.size() + self.kinds.len()
+    }
+
     pub(super) fn shrink(&mut self) {
         self.plain.shrink();
         self.kinds.shrink_to_fit();

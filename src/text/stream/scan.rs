@@ -10,6 +10,17 @@ use crate::text::stream::load;
 use crate::text::stream::narrow;
 use crate::text::tokens::Chain;
 
+/// Whether a byte is an ASCII letter or digit.
+const IS_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte as usize] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};
+
 const HIGH: u64 = 0x8080_8080_8080_8080;
 const ONES: u64 = 0x0101_0101_0101_0101;
 
@@ -61,7 +72,7 @@ impl<'t, 's> Scan<'t, 's> {
     pub(super) fn run(mut self) {
         let mut at = 0;
         while let Some(byte) = self.bytes.get(at).copied() {
-            if byte.is_ascii_alphanumeric() {
+            if IS_WORD[usize::from(byte)] {
                 at = self.chain(at);
             } else if byte.is_ascii() {
                 if byte == b'\n' && at > 0 && self.bytes.get(at - 1) == Some(&b'\n') {
@@ -95,6 +106,7 @@ impl<'t, 's> Scan<'t, 's> {
         }
     }
 
+    #[inline]
     fn close(&mut self, open: &Open) {
         if open.whole {
             self.fold_whole(open);
@@ -142,6 +154,7 @@ impl<'t, 's> Scan<'t, 's> {
     }
 
     /// One word, or several joined by hyphens; gives the end.
+    #[inline]
     fn chain(&mut self, start: usize) -> usize {
         let mut at = self.word(start);
         let first = self.out.pieces.len().saturating_sub(1);
@@ -167,6 +180,7 @@ impl<'t, 's> Scan<'t, 's> {
     }
 
     /// One word with its final `'s`; gives the end.
+    #[inline]
     fn word(&mut self, start: usize) -> usize {
         let mut open = self.open(start);
         let mut at = start;
@@ -181,13 +195,20 @@ impl<'t, 's> Scan<'t, 's> {
             }
         }
         open.to = at;
-        match self.bytes.get(at).copied().unwrap_or(b' ') {
-            b'\'' | b'`' | b',' | b'.' | 0x80.. => self.word_end(open, at),
-            _ => {
-                self.close(&open);
-                at
+        let goes_on = match self.bytes.get(at).copied().unwrap_or(b' ') {
+            b'\'' | b'`' | 0x80.. => true,
+            // Inside a word only before a letter or digit.
+            b',' | b'.' => {
+                let next = self.bytes.get(at + 1).copied().unwrap_or(b' ');
+                !next.is_ascii() || IS_WORD[usize::from(next)]
             }
+            _ => false,
+        };
+        if goes_on {
+            return self.word_end(open, at);
         }
+        self.close(&open);
+        at
     }
 
     /// The rest of a word that may go on behind its ASCII beginning.
