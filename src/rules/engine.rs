@@ -144,12 +144,12 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Rules that match, by place in the file.
+    /// Rules that match, by place in the file; in order once all is decided.
     pub(crate) fn found(&self) -> &[u32] {
         &self.work.found
     }
 
-    /// Number of rules that were looked at in the article decided last.
+    /// Number of rules that were evaluated on the article decided last.
     pub fn candidates(&self) -> usize {
         self.work.queue.len()
     }
@@ -245,6 +245,7 @@ impl Engine {
 
     fn shrink(&mut self) {
         self.terms.shrink();
+        self.pairs.sift();
         self.code.shrink();
         self.rules.shrink_to_fit();
         self.entries.shrink_to_fit();

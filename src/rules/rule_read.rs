@@ -73,6 +73,11 @@ pub(crate) struct Matcher {
 }
 
 impl Matcher {
+    /// Whether it lets only some articles through.
+    pub(crate) fn has_filter(&self) -> bool {
+        !(self.langs.is_empty() && self.sources.is_empty() && self.not_sources.is_empty())
+    }
+
     /// A rule of one query without lists, named by number.
     pub(crate) fn of_query(number: usize, query: &str) -> Result<(Rule, Self), QueryError> {
         let node = parse(query, &HashMap::new())?;

@@ -103,7 +103,9 @@ impl Run<'_, '_> {
         set.engine().decide(&self.article.title, &self.article.body, scratch);
         let work = &mut scratch.work;
         let matcher = |number: u32| set.matchers().get(number as usize);
-        work.found.retain(|n| matcher(*n).is_some_and(|m| self.filtered(m).is_none()));
+        work.found.retain(|n| {
+            !set.has_filter(*n) || matcher(*n).is_some_and(|m| self.filtered(m).is_none())
+        });
         for number in work.unsure.drain(..) {
             if self.first_miss(number as usize).is_none() {
                 work.found.push(number);

@@ -37,6 +37,8 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     /// Places in the file, in the order of ids.
     by_id: Vec<u32>,
+    /// By place: whether a rule lets only some articles through.
+    filters: Vec<bool>,
     gazetteer: Gazetteer,
     places: Vec<Key>,
     list_names: Vec<String>,
@@ -86,9 +88,22 @@ impl RuleSet {
         let mut by_id: Vec<u32> = (0_u32..).zip(&rules).map(|(at, _)| at).collect();
         by_id.sort_by_key(|at| rules.get(*at as usize).map(|r| &r.id));
         let places = gazetteer.0.iter().map(|(key, _)| key.clone()).collect();
+        let filters = matchers.iter().map(Matcher::has_filter).collect();
         let engine = compile(&matchers, &gazetteer, &lists);
         let spare = Mutex::default();
-        Self { matchers, rules, by_id, gazetteer, places, list_names, lists, digest, engine, spare }
+        Self {
+            matchers,
+            rules,
+            by_id,
+            filters,
+            gazetteer,
+            places,
+            list_names,
+            lists,
+            digest,
+            engine,
+            spare,
+        }
     }
 
     /// A rule set of queries without lists, a rule each, named by number: more than a file may
@@ -192,6 +207,11 @@ impl RuleSet {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Whether a rule lets only some articles through.
+    pub(crate) fn has_filter(&self, place: u32) -> bool {
+        self.filters.get(place as usize).copied().unwrap_or(false)
     }
 
     pub(crate) fn matchers(&self) -> &[Matcher] {

@@ -62,7 +62,11 @@ const BOUND: u16 = 1 << 14;
 const CHARACTER: u16 = 1 << 15;
 
 /// The entry of a code point.
+#[inline]
 pub(crate) fn letter(code: u32) -> Letter {
+    if let 0x4E00..=0x9FFF = code {
+        return Letter::han(code);
+    }
     let page = code / PAGE;
     let Some(slot) = TABLE.get(page as usize) else { return Letter::of(code) };
     let entries = slot.get_or_init(|| (page * PAGE..(page + 1) * PAGE).map(Letter::of).collect());
@@ -72,6 +76,14 @@ pub(crate) fn letter(code: u32) -> Letter {
 impl Letter {
     /// What stands before the beginning and behind the end of a text.
     pub(crate) const NOTHING: Self = Self { out: 0, flags: OTHER, len: 0, leading: 0, trailing: 0 };
+
+    /// The entry of a frequent Han character, without the table: it would not stay in the cache.
+    #[inline]
+    fn han(code: u32) -> Self {
+        let utf8 = 0x80_80E0 | code >> 12 | (code >> 6 & 0x3F) << 8 | (code & 0x3F) << 16;
+        let flags = SPACELESS | CHARACTER | LETTER;
+        Self { out: u64::from(utf8), flags, len: 3, leading: 0, trailing: 0 }
+    }
 
     fn of(code: u32) -> Self {
         let Some(c) = char::from_u32(code) else { return Self::NOTHING };
@@ -273,6 +285,13 @@ mod tests {
                 let text = c.to_string();
                 assert!(fold(&text) == text && is_nfc_quick(text.chars()) == IsNormalized::Yes);
             }
+        }
+    }
+
+    #[test]
+    fn han_characters_are_what_the_table_would_say() {
+        for code in 0x4E00..=0x9FFF {
+            assert_eq!(letter(code), Letter::of(code), "{code:x}");
         }
     }
 

@@ -68,7 +68,7 @@ pub struct MatchFigures {
     dictionary_us: f64,
     /// … and rules found by their anchors.
     candidates_us: f64,
-    /// Rules looked at, in one pass.
+    /// Rules evaluated, in one pass; those that an anchor decides are not.
     candidates: usize,
     /// Over all pairs, in order.
     hash: String,

@@ -181,7 +181,7 @@ impl Seen {
     fn pair(&mut self, engine: &Engine, first: u32, second: u32) {
         let ends = |term: u32| engine.pair_ends.get(term as usize).copied().unwrap_or(0);
         if ends(first) & FIRST & (ends(second) >> 1) != 0
-            && let Some(pair) = engine.pairs.find_number(pair_key(first, second))
+            && let Some(pair) = engine.pairs.find_rare(pair_key(first, second))
         {
             let key = engine.first_pair + pair;
             if self.keys.add(key) {

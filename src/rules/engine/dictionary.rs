@@ -11,6 +11,9 @@ const FREE: u32 = u32::MAX;
 /// A word of at most eight bytes is its own key.
 const SHORT: u32 = u32::MAX;
 
+/// Slots up to which a quarter of them is filled, beyond which half.
+const ROOMY: usize = 1 << 14;
+
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     /// The word's bytes, or the hash of a longer word.
@@ -28,6 +31,8 @@ pub(super) struct Dictionary {
     long: Vec<u8>,
     count: usize,
     seeds: (u64, u64),
+    /// Hashes of numbers, as bits: most numbers that are not there end here.
+    sieve: Vec<u64>,
 }
 
 const EMPTY: Slot = Slot { key: 0, id: FREE, at: SHORT };
@@ -42,7 +47,7 @@ impl Default for Dictionary {
     fn default() -> Self {
         let random = RandomState::new();
         let seeds = (random.hash_one(0_u8), random.hash_one(1_u8) | 1);
-        Self { slots: vec![EMPTY; 16], long: Vec::new(), count: 0, seeds }
+        Self { slots: vec![EMPTY; 16], long: Vec::new(), count: 0, seeds, sieve: Vec::new() }
     }
 }
 
@@ -98,6 +103,32 @@ impl Dictionary {
         }
     }
 
+    /// The same where most numbers that are asked for are not there.
+    #[inline]
+    pub(super) fn find_rare(&self, key: u64) -> Option<u32> {
+        let bit = self.sieve_bit(key);
+        let word = self.sieve.get(bit / 64).copied().unwrap_or(0);
+        if word >> (bit % 64) & 1 == 0 { None } else { self.find_number(key) }
+    }
+
+    #[inline]
+    fn sieve_bit(&self, key: u64) -> usize {
+        let hash = multiply(key ^ self.seeds.0, self.seeds.1) >> 20;
+        hash as usize & (self.sieve.len() * 64).saturating_sub(1)
+    }
+
+    /// Makes ready for [`find_rare`](Self::find_rare) with eight bits or more a number.
+    pub(super) fn sift(&mut self) {
+        self.sieve = vec![0; (self.count * 8).next_power_of_two().max(64) / 64];
+        for at in 0..self.slots.len() {
+            let Some(slot) = self.slots.get(at).filter(|s| s.id != FREE).copied() else { continue };
+            let bit = self.sieve_bit(slot.key);
+            if let Some(word) = self.sieve.get_mut(bit / 64) {
+                *word |= 1 << (bit % 64);
+            }
+        }
+    }
+
     /// Adds a word that is not there.
     pub(super) fn add(&mut self, word: &[u8], id: u32) {
         if word.len() <= 8 {
@@ -118,7 +149,8 @@ impl Dictionary {
 
     /// Bytes of its buffers.
     pub(super) fn size(&self) -> usize {
-        size_of_val(self.slots.as_slice()) + self.long.len()
+        let sieve = size_of_val(self.sieve.as_slice());
+        size_of_val(self.slots.as_slice()) + self.long.len() + sieve
     }
 
     /// Gives back what growing took too much.
@@ -128,7 +160,9 @@ impl Dictionary {
 
     fn insert(&mut self, slot: Slot) {
         self.count += 1;
-        if self.count * 2 > self.slots.len() {
+        // A small table stays in the cache anyway and may be emptier.
+        let share = if self.slots.len() < ROOMY { 4 } else { 2 };
+        if self.count * share > self.slots.len() {
             let old = std::mem::take(&mut self.slots);
             self.slots = vec![EMPTY; old.len() * 2];
             old.into_iter().filter(|s| s.id != FREE).for_each(|s| self.place(s));

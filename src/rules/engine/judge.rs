@@ -145,13 +145,16 @@ impl<'a> Judge<'a> {
         work.candidates.list(&mut work.numbers);
         // All heads first: the memory they lie in is fetched side by side.
         work.queue.clear();
-        let rules = &self.engine.rules;
-        work.queue.extend(work.numbers.iter().filter_map(|n| Some((*n, *rules.get(*n as usize)?))));
+        for number in &work.numbers {
+            if work.sure.has(*number) {
+                work.found.push(*number);
+            } else if let Some(rule) = self.engine.rules.get(*number as usize) {
+                work.queue.push((*number, *rule));
+            }
+        }
         for at in 0..self.work.queue.len() {
             let Some((number, rule)) = self.work.queue.get(at).copied() else { return };
-            if self.work.sure.has(number) {
-                self.work.found.push(number);
-            } else if self.seen.is_beyond(rule.limit) {
+            if self.seen.is_beyond(rule.limit) {
                 self.work.unsure.push(number);
             } else if self.holds(rule.code, rule.scope)
                 && (rule.unless == NONE || !self.holds(rule.unless, rule.unless_scope))

@@ -84,7 +84,7 @@ impl<'t, 's> Scan<'t, 's> {
                 if letter.starts() {
                     at = self.chain(at);
                 } else if letter.is_character() {
-                    at = self.character(at);
+                    at = self.characters(at, (letter, width));
                 } else {
                     at += width.max(1);
                 }
@@ -96,6 +96,7 @@ impl<'t, 's> Scan<'t, 's> {
         Open { from, start: self.out.folded.len(), to: from, class: 0, whole: false }
     }
 
+    #[inline]
     fn take(&mut self, open: &mut Open, letter: Letter, end: usize) {
         match letter.fold_into(&mut self.out.folded, open.class) {
             Some(class) => open.class = class,
@@ -135,21 +136,21 @@ impl<'t, 's> Scan<'t, 's> {
         out.folded.extend_from_slice(folded.as_bytes());
     }
 
-    /// A character of a script without spaces and its marks; gives the end.
-    fn character(&mut self, start: usize) -> usize {
-        let mut open = self.open(start);
-        let (first, width) = self.letter(start);
-        let mut end = start + width;
-        self.take(&mut open, first, end);
-        loop {
-            let (letter, width) = self.letter(end);
-            if !letter.is_attached() && !letter.is_voicing() {
-                break;
+    /// Characters of scripts without spaces, each with its marks; gives the end.
+    fn characters(&mut self, start: usize, first: (Letter, usize)) -> usize {
+        let (mut end, mut next) = (start, first);
+        while next.0.is_character() {
+            let mut open = self.open(end);
+            end += next.1;
+            self.take(&mut open, next.0, end);
+            next = self.letter(end);
+            while next.0.is_attached() || next.0.is_voicing() {
+                end += next.1;
+                self.take(&mut open, next.0, end);
+                next = self.letter(end);
             }
-            end += width;
-            self.take(&mut open, letter, end);
+            self.close(&open);
         }
-        self.close(&open);
         end
     }
 
@@ -317,6 +318,7 @@ impl<'t, 's> Scan<'t, 's> {
     }
 
     /// The character that begins at a byte, and its width; nothing behind the end.
+    #[inline]
     fn letter(&self, at: usize) -> (Letter, usize) {
         let Some(first) = self.bytes.get(at).copied() else { return (Letter::NOTHING, 0) };
         let more = |n: usize| u32::from(self.bytes.get(at + n).copied().unwrap_or(0) & 0x3F);
