@@ -1,6 +1,7 @@
 //! Rules: from files to an engine, and from an article to the matches of rules with evidence. Pure.
 
 mod cap_read;
+mod engine;
 mod eval;
 mod evidence;
 mod examples;
@@ -16,6 +17,7 @@ mod query;
 mod query_words;
 mod read;
 mod rule_read;
+mod run;
 mod schema;
 mod set;
 mod source;
@@ -30,6 +32,8 @@ pub(crate) mod yaml;
 pub(crate) use read::Reader;
 pub(crate) use source::Source;
 
+pub use engine::Scratch;
+pub use engine::Stage;
 pub use examples::TestFailure;
 pub use lint::CODES as WARNINGS;
 pub use load::lint;

@@ -6,8 +6,10 @@
 
 pub mod class;
 pub mod fold;
+pub(crate) mod letters;
 pub mod sentence;
 pub mod shingles;
+pub(crate) mod stream;
 pub mod tokens;
 
 pub use fold::fold;

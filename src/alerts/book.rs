@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::collections::HashMap;
 
 use crate::alerts::emit::Emission;
 use crate::alerts::state::AlertState;
@@ -24,8 +23,8 @@ use crate::model::verdict::Decision;
 pub struct Context<'a> {
     /// The rules in file order.
     pub rules: &'a [Rule],
-    /// Their places in that order.
-    pub index: &'a HashMap<RuleId, usize>,
+    /// Their places in that order, sorted by the rules' ids.
+    pub by_id: &'a [u32],
     /// Digest of the rule set, written into events.
     pub ruleset: &'a str,
     /// Places in gazetteer order: events of one article follow it.
@@ -33,9 +32,16 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// The place of the rule with this id.
+    pub(super) fn place(&self, id: &RuleId) -> Option<usize> {
+        let id_of = |at: &u32| self.rules.get(*at as usize).map(|r| &r.id);
+        let found = self.by_id.binary_search_by_key(&Some(id), id_of).ok()?;
+        self.by_id.get(found).map(|at| *at as usize)
+    }
+
     /// The rule with this id.
     pub(super) fn rule(&self, id: &RuleId) -> Option<&'a Rule> {
-        self.index.get(id).and_then(|at| self.rules.get(*at))
+        self.rules.get(self.place(id)?)
     }
 }
 
@@ -142,7 +148,7 @@ impl Book {
     }
 
     fn first_due(&self, context: &Context<'_>, now: Time) -> Option<(Time, StateKey, Timer)> {
-        let order = |key: &StateKey| context.index.get(&key.rule).copied();
+        let order = |key: &StateKey| context.place(&key.rule);
         self.states
             .values()
             .filter_map(|s| s.alert.next_timer().map(|(at, timer)| (at, &s.at, timer)))

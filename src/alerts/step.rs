@@ -82,8 +82,7 @@ pub(super) fn apply(book: &mut Book, context: &Context<'_>, input: &Input<'_>) -
 /// those that count an earlier revision of it or a message it refers to.
 fn meant(book: &Book, context: &Context<'_>, input: &Input<'_>) -> BTreeSet<usize> {
     let targets = input.matches.iter().flat_map(|m| &m.targets).map(|t| &t.rule);
-    let mut meant: BTreeSet<usize> =
-        targets.filter_map(|id| context.index.get(id)).copied().collect();
+    let mut meant: BTreeSet<usize> = targets.filter_map(|id| context.place(id)).collect();
     let article = input.article;
     let references = article.cap.as_ref().map_or(&[][..], |cap| &cap.references);
     if article.revision > 1 || article.withdrawn || !references.is_empty() {
@@ -91,7 +90,7 @@ fn meant(book: &Book, context: &Context<'_>, input: &Input<'_>) -> BTreeSet<usiz
             s.alert.counts_any(std::slice::from_ref(&article.id)) || s.alert.counts_any(references)
         };
         let rules = book.states().filter(counts).map(|s| &s.at.rule);
-        meant.extend(rules.filter_map(|id| context.index.get(id)));
+        meant.extend(rules.filter_map(|id| context.place(id)));
     }
     meant
 }

@@ -40,7 +40,7 @@ impl Replay {
         let rules = &self.rules;
         let context = Context {
             rules: rules.rules(),
-            index: rules.index(),
+            by_id: rules.by_id(),
             ruleset: rules.digest(),
             places: rules.places(),
         };

@@ -1,5 +1,7 @@
-//! Measures this machine: durable acknowledgements, and an article's way to a webhook.
+//! Measures this machine: matching, durable acknowledgements, and an article's way to a webhook.
 
+mod making;
+mod matching;
 mod pipeline;
 
 use std::io::Write;
@@ -107,6 +109,11 @@ impl Place {
     }
 }
 
+pub use making::Mix;
+pub use matching::MatchFigures;
+pub use matching::Rules;
+pub use matching::Settings as MatchSettings;
+pub use matching::matching;
 pub use pipeline::pipeline;
 
 /// Durable acknowledgements a second.

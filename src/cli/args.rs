@@ -331,6 +331,8 @@ pub(super) struct Bench {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BenchWhat {
+    /// Deciding which rules match articles
+    Match(BenchMatch),
     /// Durable acknowledgements a second
     Bus(BenchArgs),
     /// From an accepted article to a received webhook
@@ -351,4 +353,29 @@ pub(super) struct BenchArgs {
     /// Records, or articles
     #[arg(long)]
     pub(super) count: Option<u32>,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(super) struct BenchMatch {
+    /// Rule file
+    #[arg(long, value_name = "FILE", required_unless_present = "generate")]
+    pub(super) rules: Option<PathBuf>,
+    /// Article file; may be given several times
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(super) articles: Vec<PathBuf>,
+    /// Make so many rules from the words of the articles instead of reading a file
+    #[arg(long, value_name = "N", conflicts_with = "rules")]
+    pub(super) generate: Option<u32>,
+    /// Make plain literals only
+    #[arg(long, requires = "generate")]
+    pub(super) literals: bool,
+    /// Equal seeds make equal rules
+    #[arg(long, default_value_t = 1, requires = "generate")]
+    pub(super) seed: u64,
+    /// How often each article is decided; its best time counts
+    #[arg(long, default_value_t = 7)]
+    pub(super) passes: u32,
+    /// Compare each article with what the definitions of the language say (slow)
+    #[arg(long)]
+    pub(super) verify: bool,
 }

@@ -145,7 +145,7 @@ fn matched_text(matched: &Matched) -> String {
 }
 
 /// Shows every draft of the files. What is refused is said, and fails the command at the end.
-fn each_draft(files: &[PathBuf], mut show: impl FnMut(Draft)) -> Result<(), Failure> {
+pub(super) fn each_draft(files: &[PathBuf], mut show: impl FnMut(Draft)) -> Result<(), Failure> {
     let mut refused = false;
     for path in files {
         let bytes = read_file(path)?;
@@ -164,7 +164,7 @@ fn each_draft(files: &[PathBuf], mut show: impl FnMut(Draft)) -> Result<(), Fail
 }
 
 /// A draft as the rules would see it; the time plays no part in matching.
-fn article(draft: &Draft) -> Article {
+pub(super) fn article(draft: &Draft) -> Article {
     let epoch = Time::from_millis(0);
     let source = draft.source.clone().unwrap_or_else(SourceId::push);
     Article {

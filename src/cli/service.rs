@@ -15,6 +15,7 @@ use crate::app::receiver::Receiver;
 use crate::cli::Invocation;
 use crate::cli::args;
 use crate::cli::exit::Failure;
+use crate::cli::local;
 use crate::cli::output::Output;
 use crate::cli::output::line;
 use crate::cli::output::say;
@@ -224,6 +225,7 @@ pub(super) async fn doctor(args: args::Service, with: &Invocation) -> Result<(),
 
 pub(super) async fn bench(args: args::Bench, with: &Invocation) -> Result<(), Failure> {
     let (name, args) = match args.what {
+        args::BenchWhat::Match(args) => return bench_match(&args, with),
         args::BenchWhat::Bus(args) => ("bus", args),
         args::BenchWhat::Pipeline(args) => ("pipeline", args),
     };
@@ -237,6 +239,27 @@ pub(super) async fn bench(args: args::Bench, with: &Invocation) -> Result<(), Fa
         "bus" => app::bench::bus(settings).await?,
         _ => app::bench::pipeline(settings).await?,
     };
+    with.output.print(&figures, || serde_json::to_string_pretty(&figures).unwrap_or_default());
+    Ok(())
+}
+
+fn bench_match(args: &args::BenchMatch, with: &Invocation) -> Result<(), Failure> {
+    use app::bench;
+    let mut articles = Vec::new();
+    local::each_draft(&args.articles, |draft| articles.push(local::article(&draft)))?;
+    let mix = if args.literals { bench::Mix::Literals } else { bench::Mix::Mixed };
+    let rules = match (&args.rules, args.generate) {
+        (Some(path), _) => {
+            let text = String::from_utf8(local::read_file(path)?)
+                .map_err(|_| Failure::new(78, format!("error: {} is no UTF-8", path.display())))?;
+            bench::Rules::File(path.display().to_string(), text)
+        }
+        (None, count) => {
+            bench::Rules::Made { count: count.unwrap_or_default(), seed: args.seed, mix }
+        }
+    };
+    let settings = bench::MatchSettings { rules, passes: args.passes, verify: args.verify };
+    let figures = bench::matching(&settings, &articles)?;
     with.output.print(&figures, || serde_json::to_string_pretty(&figures).unwrap_or_default());
     Ok(())
 }

@@ -24,7 +24,7 @@ pub(crate) fn run_stories(rules: &RuleSet) -> Vec<TestFailure> {
 fn failing(rules: &RuleSet, rule: &RuleId, story: &Story) -> Option<TestFailure> {
     let context = Context {
         rules: rules.rules(),
-        index: rules.index(),
+        by_id: rules.by_id(),
         ruleset: rules.digest(),
         places: rules.places(),
     };

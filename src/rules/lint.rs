@@ -147,11 +147,14 @@ pub(crate) fn lint(parts: &[Part<'_, '_>], set: &RuleSet, sources: &[Source<'_>]
     }
     // A check for rules without anything that must be present would stand here; the grammar does
     // not let one be written so far.
-    for (rule, tests) in sheet.rules.iter().zip(set.tests()) {
+    let checked = set.rules().iter().zip(set.matchers());
+    for (rule, (known, matcher)) in sheet.rules.iter().zip(checked) {
         let groups = rule.groups(&sheet.ids);
         usage.rule(rule, &groups);
         keys::check(rule, &mut warnings);
-        keys::check_unless(rule, tests, set, &mut warnings);
+        if let Some(tests) = &matcher.tests {
+            keys::check_unless(rule, (&known.id, tests), set, &mut warnings);
+        }
         script::check((rule, &groups), &sheet, &scripts, &mut warnings);
         for group in &groups {
             spelling::check(&group.queries, rule.source, &mut warnings);

@@ -7,6 +7,7 @@ use sha2::Digest;
 use sha2::Sha256;
 
 use crate::model::Key;
+use crate::model::Rule;
 use crate::model::RuleId;
 use crate::rules::evidence::Item;
 use crate::rules::lint::lint as look_closer;
@@ -66,7 +67,7 @@ fn load_with<T>(
         .filter_map(|(source, tree)| part(source, tree.as_ref()?, &mut problems))
         .collect();
     let words = words(&parts, &mut problems);
-    let set = rules(&parts, words, digest(files), &mut problems);
+    let Checked { rules, places, words } = rules(&parts, words, &mut problems);
     if trees.iter().any(Option::is_none) {
         // What a file that cannot be read defines is not missing.
         problems.retain(|p| !matches!(p.code, "unknown-list" | "unknown-rule"));
@@ -75,6 +76,8 @@ fn load_with<T>(
         in_order(&mut problems, &sources);
         return Err(problems);
     }
+    let lists = (words.names, words.entries);
+    let set = RuleSet::new(rules, Gazetteer(places), lists, digest(files));
     let seen = look(&parts, &set, &sources);
     Ok((set, seen))
 }
@@ -109,6 +112,13 @@ pub(crate) struct Part<'s, 'y> {
     pub(crate) words: Option<Fields<'y>>,
     pub(crate) places: Option<Fields<'y>>,
     pub(crate) rules: &'y [Yaml],
+}
+
+/// What a rule set is made of, without what the files were read into.
+struct Checked {
+    rules: Vec<(Rule, Matcher)>,
+    places: Vec<(Key, Vec<Item>)>,
+    words: Words,
 }
 
 fn tree(text: &str, reader: &mut Reader<'_, '_>) -> Option<Yaml> {
@@ -206,12 +216,7 @@ fn words(parts: &[Part<'_, '_>], problems: &mut Vec<Problem>) -> Words {
     words
 }
 
-fn rules(
-    parts: &[Part<'_, '_>],
-    mut words: Words,
-    digest: String,
-    problems: &mut Vec<Problem>,
-) -> RuleSet {
+fn rules(parts: &[Part<'_, '_>], mut words: Words, problems: &mut Vec<Problem>) -> Checked {
     let places = places(parts, &mut words, problems);
     let mut drafts: Vec<(&Part<'_, '_>, Draft<'_>)> = Vec::new();
     for part in parts {
@@ -227,8 +232,8 @@ fn rules(
         }
     }
     check_ids(&drafts, problems);
-    let matchers = drafts.into_iter().map(|(_, draft)| finish(draft)).collect();
-    RuleSet::new(matchers, Gazetteer(places), (words.names, words.entries), digest)
+    let rules = drafts.into_iter().map(|(_, draft)| finish(draft)).collect();
+    Checked { rules, places, words }
 }
 
 fn places(
@@ -272,7 +277,7 @@ fn places(
 fn check_ids(drafts: &[(&Part<'_, '_>, Draft<'_>)], problems: &mut Vec<Problem>) {
     let mut known: HashMap<RuleId, &Draft<'_>> = HashMap::new();
     for (part, draft) in drafts {
-        let id = &draft.matcher.rule.id;
+        let id = &draft.rule.id;
         if known.contains_key(id) {
             let message = format!("the rule {id} is defined a second time");
             let mut reader = Reader::new(part.source, problems);
@@ -305,8 +310,8 @@ fn check_ids(drafts: &[(&Part<'_, '_>, Draft<'_>)], problems: &mut Vec<Problem>)
     }
 }
 
-fn finish(draft: Draft<'_>) -> Matcher {
-    let mut matcher = draft.matcher;
+fn finish(draft: Draft<'_>) -> (Rule, Matcher) {
+    let mut rule = draft.rule;
     let names = |list: Vec<(RuleId, &Yaml)>| {
         let mut names: Vec<RuleId> = Vec::new();
         for (name, _) in list {
@@ -316,9 +321,9 @@ fn finish(draft: Draft<'_>) -> Matcher {
         }
         names
     };
-    matcher.rule.ends = names(draft.ends);
-    matcher.rule.retracts = names(draft.retracts);
-    matcher
+    rule.ends = names(draft.ends);
+    rule.retracts = names(draft.retracts);
+    (rule, draft.matcher)
 }
 
 fn digest(files: &[(String, String)]) -> String {

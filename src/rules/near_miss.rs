@@ -32,11 +32,11 @@ impl RuleSet {
         let body = tokenize_within(&article.body, MAX_BODY_CHARS);
         let pages = (Page::new(&title), Page::new(&body));
         let reading = Reading::new(pages, lead_end(&article.body), self.lists().1);
-        let near = self.matchers().iter().filter(|matcher| has_words(matcher, &reading));
-        let misses = near.filter_map(|matcher| {
-            let rule = matcher.rule.id.clone();
-            let miss = self.miss(&rule, article)?;
-            Some(NearMiss { rule, miss })
+        let all = self.rules().iter().zip(self.matchers());
+        let near = all.filter(|(_, matcher)| has_words(matcher, &reading));
+        let misses = near.filter_map(|(rule, _)| {
+            let miss = self.miss(&rule.id, article)?;
+            Some(NearMiss { rule: rule.id.clone(), miss })
         });
         misses.take(MAX_TOLD).collect()
     }

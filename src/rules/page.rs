@@ -19,8 +19,9 @@ pub(crate) struct Page<'t> {
     tokens: &'t Tokens,
     /// Folded words and joined words, sorted.
     folded: Vec<Entry<'t>>,
-    /// What is left of Hebrew and Arabic words after each prefix, sorted.
-    bare: Vec<Entry<'t>>,
+    /// What is left of Hebrew words after each prefix, and of Arabic ones, sorted.
+    hebrew: Vec<Entry<'t>>,
+    arabic: Vec<Entry<'t>>,
     /// Forms that case and marks count in; made when a rule first asks for one.
     exact: OnceCell<Vec<Entry<'t>>>,
     /// One past the last position of each paragraph, by position.
@@ -37,15 +38,19 @@ impl<'t> Page<'t> {
             let interval = Interval { first: chain.first, last: chain.last };
             (Cow::Owned(tokens.joined(*chain)), interval)
         }));
-        let mut bare = Vec::new();
-        for (form, interval) in &folded {
-            let rests = Prefixes::of_script(form).strip(form);
-            bare.extend(rests.map(|rest| (Cow::Owned(rest.to_owned()), *interval)));
-        }
+        let bare = |script: Prefixes| {
+            let forms = folded.iter().filter(|(form, _)| Prefixes::of_script(form) == script);
+            let rests = forms.flat_map(|(form, interval)| {
+                script.strip(form).map(|rest| (Cow::Owned(rest.to_owned()), *interval))
+            });
+            let mut rests: Vec<Entry<'t>> = rests.collect();
+            rests.sort_unstable();
+            rests
+        };
+        let (hebrew, arabic) = (bare(Prefixes::Hebrew), bare(Prefixes::Arabic));
         folded.sort_unstable();
-        bare.sort_unstable();
         let paragraph_ends = paragraph_ends(tokens);
-        Self { tokens, folded, bare, exact: OnceCell::new(), paragraph_ends }
+        Self { tokens, folded, hebrew, arabic, exact: OnceCell::new(), paragraph_ends }
     }
 
     pub(crate) fn tokens(&self) -> &'t Tokens {
@@ -148,22 +153,25 @@ impl<'t> Page<'t> {
         word: &Word,
         f: &mut dyn FnMut(Interval) -> Result<(), GivenUp>,
     ) -> Result<(), GivenUp> {
-        let (entries, bare, head) = match word {
+        let (entries, prefixes, head) = match word {
             Word::Exact(form) => (self.exact(), None, form),
             Word::Plain(form, prefixes) => (&self.folded, Some(*prefixes), form),
             Word::Star(head, _, prefixes) => (&self.folded, Some(*prefixes), head),
         };
         let star = matches!(word, Word::Star(..));
         for (form, interval) in range(entries, head, star) {
-            if bare.is_none() || word.accepts_bare(form) {
+            if prefixes.is_none() || word.accepts_bare(form) {
                 f(*interval)?;
             }
         }
-        if bare.is_some_and(|prefixes| prefixes != Prefixes::None) {
-            for (form, interval) in range(&self.bare, head, star) {
-                if word.accepts_bare(form) {
-                    f(*interval)?;
-                }
+        let bare = match prefixes {
+            Some(Prefixes::Hebrew) => &self.hebrew[..],
+            Some(Prefixes::Arabic) => &self.arabic[..],
+            Some(Prefixes::None) | None => &[],
+        };
+        for (form, interval) in range(bare, head, star) {
+            if word.accepts_bare(form) {
+                f(*interval)?;
             }
         }
         Ok(())

@@ -315,6 +315,9 @@ impl Parser<'_> {
                 "use fewer words, or AND",
             ));
         }
+        // There may be a million of them.
+        phrase.words.shrink_to_fit();
+        phrase.joined.shrink_to_fit();
         Ok((!phrase.words.is_empty()).then_some(Node::Phrase(phrase)))
     }
 }

@@ -1,5 +1,6 @@
 //! Reads one rule.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::model::Lang;
@@ -11,8 +12,11 @@ use crate::model::rule::Confirm;
 use crate::model::rule::KeyBy;
 use crate::model::rule::UpdateEvery;
 use crate::rules::evidence::Item;
+use crate::rules::parser::parse;
 use crate::rules::query::Node;
+use crate::rules::query::QueryError;
 use crate::rules::query::Scope;
+use crate::rules::query::check_near;
 use crate::rules::read::Fields;
 use crate::rules::read::Reader;
 use crate::rules::spec::Tests;
@@ -55,8 +59,6 @@ const SCOPES: &[(&str, Scope)] =
 /// A rule as it matches.
 #[derive(Clone, Debug)]
 pub(crate) struct Matcher {
-    /// How its alerts live.
-    pub(crate) rule: Rule,
     /// Groups of items; one of each must match.
     pub(crate) groups: Vec<Vec<Item>>,
     /// None of these may match.
@@ -68,11 +70,38 @@ pub(crate) struct Matcher {
     pub(crate) sources: Vec<String>,
     pub(crate) not_sources: Vec<String>,
     pub(crate) budget: Option<u32>,
-    pub(crate) tests: Tests,
+    pub(crate) tests: Option<Box<Tests>>,
+}
+
+impl Matcher {
+    /// Whether it lets only some articles through.
+    pub(crate) fn has_filter(&self) -> bool {
+        !(self.langs.is_empty() && self.sources.is_empty() && self.not_sources.is_empty())
+    }
+
+    /// A rule of one query without lists, named by number.
+    pub(crate) fn of_query(number: usize, query: &str) -> Result<(Rule, Self), QueryError> {
+        let node = parse(query, &HashMap::new())?;
+        check_near(&node, &|_| false)?;
+        let id = RuleId::new(format!("r{number}")).expect("a letter and digits are an id");
+        let matcher = Self {
+            groups: vec![vec![item("when".to_owned(), node)]],
+            unless: Vec::new(),
+            scope: Scope::default(),
+            unless_scope: Scope::default(),
+            langs: Vec::new(),
+            sources: Vec::new(),
+            not_sources: Vec::new(),
+            budget: None,
+            tests: None,
+        };
+        Ok((Rule::with_defaults(id), matcher))
+    }
 }
 
 /// A rule and what the other rules must be known for.
 pub(crate) struct Draft<'y> {
+    pub(crate) rule: Rule,
     pub(crate) matcher: Matcher,
     /// The node of the id.
     pub(crate) id: &'y Yaml,
@@ -107,11 +136,18 @@ pub(crate) fn rule<'y>(
         );
         reader.error(id_node, "missing", message, "add any: and the words that announce the topic");
     }
-    let (matcher, ends, retracts) = body(id, &fields, words, reader);
-    known.then_some(Draft { matcher, id: id_node, ends, retracts })
+    let Body { rule, matcher, ends, retracts } = body(id, &fields, words, reader);
+    known.then_some(Draft { rule, matcher, id: id_node, ends, retracts })
 }
 
 type Names<'y> = Vec<(RuleId, &'y Yaml)>;
+
+struct Body<'y> {
+    rule: Rule,
+    matcher: Matcher,
+    ends: Names<'y>,
+    retracts: Names<'y>,
+}
 
 /// Everything but the id.
 fn body<'y>(
@@ -119,7 +155,7 @@ fn body<'y>(
     fields: &Fields<'y>,
     words: &mut Words,
     reader: &mut Reader<'_, '_>,
-) -> (Matcher, Names<'y>, Names<'y>) {
+) -> Body<'y> {
     let groups = groups(fields, words, reader);
     let scope = |name: &str, reader: &mut Reader<'_, '_>| {
         fields.get(name).and_then(|n| reader.choice(n, name, SCOPES)).unwrap_or_default()
@@ -133,10 +169,15 @@ fn body<'y>(
         sources: sources(fields, "sources", reader),
         not_sources: sources(fields, "not_sources", reader),
         budget: fields.get("budget").and_then(|n| reader.number(n, "budget", (1, u32::MAX))),
-        tests: fields.get("tests").map(|n| spec_read::tests(n, reader)).unwrap_or_default(),
-        rule: life(id, fields, reader),
+        tests: fields.get("tests").map(|n| Box::new(spec_read::tests(n, reader))),
     };
-    (matcher, named(fields, "ends", reader), named(fields, "retracts", reader))
+    let life = life(id, fields, reader);
+    Body {
+        rule: life,
+        matcher,
+        ends: named(fields, "ends", reader),
+        retracts: named(fields, "retracts", reader),
+    }
 }
 
 fn groups(fields: &Fields<'_>, words: &mut Words, reader: &mut Reader<'_, '_>) -> Vec<Vec<Item>> {

@@ -1,37 +1,31 @@
 //! A rule set that is ready: from an article to the matches of its rules.
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use crate::model::Article;
-use crate::model::Cap;
 use crate::model::Found;
 use crate::model::Key;
 use crate::model::Match;
-use crate::model::Nature;
 use crate::model::Rule;
 use crate::model::RuleId;
 use crate::model::Topic;
-use crate::model::article::MAX_BODY_CHARS;
-use crate::model::article::MAX_TITLE_CHARS;
-use crate::model::id::MAX_TOKEN_BYTES;
-use crate::model::matching::Target;
-use crate::model::rule::KeyBy;
-use crate::rules::eval::Reading;
-use crate::rules::evidence;
+use crate::rules::engine::Engine;
+use crate::rules::engine::Scratch;
+use crate::rules::engine::Stage;
 use crate::rules::evidence::Item;
-use crate::rules::page::Page;
 use crate::rules::query::Node;
-use crate::rules::query::Scope;
+use crate::rules::query::QueryError;
 use crate::rules::rule_read::Matcher;
+use crate::rules::run;
 use crate::rules::spec::Tests;
-use crate::text::fold;
-use crate::text::sentence::lead_end;
-use crate::text::tokens::tokenize_within;
 
 /// Most places that one article is about.
 pub const MAX_PLACES: usize = 8;
+
+/// Buffers kept for callers that bring none.
+const SPARE: usize = 8;
 
 /// Keys of places and their spellings, in the order of the file.
 #[derive(Clone, Debug, Default)]
@@ -42,12 +36,17 @@ pub(crate) struct Gazetteer(pub(crate) Vec<(Key, Vec<Item>)>);
 pub struct RuleSet {
     matchers: Vec<Matcher>,
     rules: Vec<Rule>,
-    by_id: HashMap<RuleId, usize>,
+    /// Places in the file, in the order of ids.
+    by_id: Vec<u32>,
+    /// By place: whether a rule lets only some articles through.
+    filters: Vec<bool>,
     gazetteer: Gazetteer,
     places: Vec<Key>,
     list_names: Vec<String>,
     lists: Vec<Vec<Node>>,
     digest: String,
+    engine: Engine,
+    spare: Mutex<Vec<Scratch>>,
 }
 
 /// What a rule set makes of an article.
@@ -81,15 +80,39 @@ pub enum Miss {
 
 impl RuleSet {
     pub(crate) fn new(
-        matchers: Vec<Matcher>,
+        rules: Vec<(Rule, Matcher)>,
         gazetteer: Gazetteer,
         (list_names, lists): (Vec<String>, Vec<Vec<Node>>),
         digest: String,
     ) -> Self {
-        let rules: Vec<Rule> = matchers.iter().map(|m| m.rule.clone()).collect();
-        let by_id = rules.iter().enumerate().map(|(at, r)| (r.id.clone(), at)).collect();
+        let (rules, matchers): (Vec<Rule>, Vec<Matcher>) = rules.into_iter().unzip();
+        let mut by_id: Vec<u32> = (0_u32..).zip(&rules).map(|(at, _)| at).collect();
+        by_id.sort_by_key(|at| rules.get(*at as usize).map(|r| &r.id));
         let places = gazetteer.0.iter().map(|(key, _)| key.clone()).collect();
-        Self { matchers, rules, by_id, gazetteer, places, list_names, lists, digest }
+        let filters = matchers.iter().map(Matcher::has_filter).collect();
+        let engine = compile(&matchers, &gazetteer, &lists);
+        let spare = Mutex::default();
+        Self {
+            matchers,
+            rules,
+            by_id,
+            filters,
+            gazetteer,
+            places,
+            list_names,
+            lists,
+            digest,
+            engine,
+            spare,
+        }
+    }
+
+    /// A rule set of queries without lists, a rule each, named by number: more than a file may
+    /// have, for measuring.
+    pub fn of_queries<'q>(queries: impl Iterator<Item = &'q str>) -> Result<Self, QueryError> {
+        let rules: Result<Vec<(Rule, Matcher)>, QueryError> =
+            queries.enumerate().map(|(number, query)| Matcher::of_query(number, query)).collect();
+        Ok(Self::new(rules?, Gazetteer::default(), Default::default(), String::new()))
     }
 
     /// The rules in file order.
@@ -97,14 +120,14 @@ impl RuleSet {
         &self.rules
     }
 
-    /// The place of each rule in file order.
-    pub fn index(&self) -> &HashMap<RuleId, usize> {
+    /// The places of the rules in that order, sorted by their ids.
+    pub fn by_id(&self) -> &[u32] {
         &self.by_id
     }
 
     /// The rule with an id.
     pub fn rule(&self, id: &RuleId) -> Option<&Rule> {
-        self.by_id.get(id).and_then(|at| self.rules.get(*at))
+        self.rules.get(self.place_of(id)?)
     }
 
     /// What can be subscribed to: the topics of rules that open alerts.
@@ -119,12 +142,13 @@ impl RuleSet {
 
     /// Most alerts a day that a rule may open, where it says so.
     pub fn budget(&self, id: &RuleId) -> Option<u32> {
-        self.by_id.get(id).and_then(|at| self.matchers.get(*at)).and_then(|m| m.budget)
+        self.matchers.get(self.place_of(id)?)?.budget
     }
 
-    /// The tests of each rule, in file order.
+    /// The tests of each rule that has some, in file order.
     pub fn tests(&self) -> impl Iterator<Item = (&RuleId, &Tests)> {
-        self.matchers.iter().map(|m| (&m.rule.id, &m.tests))
+        let rules = self.rules.iter().zip(&self.matchers);
+        rules.filter_map(|(rule, matcher)| Some((&rule.id, matcher.tests.as_deref()?)))
     }
 
     /// The keys of the gazetteer, in file order.
@@ -139,45 +163,70 @@ impl RuleSet {
 
     /// Everything that the life of alerts needs to know of an article.
     pub fn found(&self, article: &Article) -> Found {
-        // What an operator says of an alert is no report.
-        if article.directive.is_some() {
+        // What an operator says of an alert is no report, nor is a message that is stored only.
+        if article.directive.is_some() || article.nature().is_none() {
             return Found::default();
         }
-        Found { matches: self.matches(article), areas: self.areas(article) }
-    }
-
-    /// The places that the areas of a CAP message name, in gazetteer order.
-    fn areas(&self, article: &Article) -> Vec<Key> {
-        let areas: Vec<&str> = article.cap.iter().flat_map(Cap::areas).collect();
-        if areas.is_empty() {
-            return Vec::new();
-        }
-        let (title, body) = (tokenize_within("", 0), areas.join("\n\n"));
-        let body = tokenize_within(&body, MAX_BODY_CHARS);
-        let reading = Reading::new((Page::new(&title), Page::new(&body)), 0, &self.lists);
-        let named = |spellings: &[Item]| {
-            let holds = |item: &Item| reading.evaluate(&item.query, Scope::Anywhere);
-            spellings.iter().any(|item| holds(item).is_ok_and(|value| !value.is_empty()))
-        };
-        let places = self.gazetteer.0.iter().filter(|(_, spellings)| named(spellings));
-        places.map(|(key, _)| key.clone()).take(MAX_PLACES).collect()
+        Found { matches: self.matches(article), areas: run::areas(self, article) }
     }
 
     /// The matches of an article, and which queries were given up on it.
     pub fn evaluate(&self, article: &Article) -> Outcome {
-        self.with_reading(article, |reading| {
-            let mut run = Run::new(self, article, reading);
-            let found: Vec<&Matcher> =
-                self.matchers.iter().filter(|m| run.first_miss(m).is_none()).collect();
-            let matches = found.iter().map(|m| run.matched(m, &found)).collect();
-            Outcome { matches, given_up: run.given_up }
-        })
+        let mut scratch = self.spare().pop().unwrap_or_default();
+        let outcome = self.evaluate_with(article, &mut scratch);
+        let mut spare = self.spare();
+        if spare.len() < SPARE {
+            spare.push(scratch);
+        }
+        outcome
+    }
+
+    /// The same in buffers of the caller, which may have served other rule sets before.
+    pub fn evaluate_with(&self, article: &Article, scratch: &mut Scratch) -> Outcome {
+        run::evaluate(self, article, scratch)
+    }
+
+    /// Which rules match an article, by place in [`rules`](Self::rules), superseded ones included.
+    /// Once the buffers have grown to the size of articles, this takes no memory, unless a query
+    /// might have to be given up.
+    pub fn decide<'s>(&self, article: &Article, scratch: &'s mut Scratch) -> &'s [u32] {
+        run::decide(self, article, scratch);
+        scratch.found()
+    }
+
+    /// The matches of an article and the queries given up, as the definitions of the language say,
+    /// one by one: slow, to compare with.
+    pub fn evaluate_plainly(&self, article: &Article) -> Outcome {
+        run::evaluate_plainly(self, article)
     }
 
     /// The first reason why a rule does not match an article; none where it does, or is not known.
     pub fn miss(&self, id: &RuleId, article: &Article) -> Option<Miss> {
-        let matcher = self.by_id.get(id).and_then(|at| self.matchers.get(*at))?;
-        self.with_reading(article, |reading| Run::new(self, article, reading).first_miss(matcher))
+        run::miss(self, self.place_of(id)?, article)
+    }
+
+    /// Rules that no word leads to: they are evaluated on every article.
+    pub fn without_anchor(&self) -> impl Iterator<Item = &Rule> {
+        self.engine.always().iter().filter_map(|at| self.rules.get(*at as usize))
+    }
+
+    /// Takes an article up to a stage, for measuring.
+    pub fn decide_until(&self, stage: Stage, article: &Article, scratch: &mut Scratch) {
+        self.engine.decide_until(stage, (&article.title, &article.body), scratch);
+    }
+
+    /// Compiles the engine once more and gives its size in bytes, for measuring.
+    pub fn compile_again(&self) -> usize {
+        compile(&self.matchers, &self.gazetteer, &self.lists).size()
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Whether a rule lets only some articles through.
+    pub(crate) fn has_filter(&self, place: u32) -> bool {
+        self.filters.get(place as usize).copied().unwrap_or(false)
     }
 
     pub(crate) fn matchers(&self) -> &[Matcher] {
@@ -188,169 +237,23 @@ impl RuleSet {
         (&self.list_names, &self.lists)
     }
 
-    fn with_reading<T>(&self, article: &Article, work: impl FnOnce(&Reading<'_, '_>) -> T) -> T {
-        let title = tokenize_within(&article.title, MAX_TITLE_CHARS);
-        let body = tokenize_within(&article.body, MAX_BODY_CHARS);
-        let pages = (Page::new(&title), Page::new(&body));
-        work(&Reading::new(pages, lead_end(&article.body), &self.lists))
+    pub(crate) fn gazetteer(&self) -> &[(Key, Vec<Item>)] {
+        &self.gazetteer.0
+    }
+
+    /// The place of a rule in the file.
+    pub(crate) fn place_of(&self, id: &RuleId) -> Option<usize> {
+        let id_of = |at: &u32| self.rules.get(*at as usize).map(|r| &r.id);
+        let place = self.by_id.binary_search_by_key(&Some(id), id_of).ok()?;
+        self.by_id.get(place).map(|at| *at as usize)
+    }
+
+    fn spare(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One article against the set.
-struct Run<'a, 't, 'r> {
-    set: &'a RuleSet,
-    article: &'a Article,
-    reading: &'a Reading<'t, 'r>,
-    /// Source id and name, folded.
-    sources: Vec<String>,
-    places: OnceCell<Vec<Key>>,
-    given_up: Vec<GivenUp>,
-}
-
-impl<'a, 't, 'r> Run<'a, 't, 'r> {
-    fn new(set: &'a RuleSet, article: &'a Article, reading: &'a Reading<'t, 'r>) -> Self {
-        let names = std::iter::once(article.source.as_str()).chain(article.source_name.as_deref());
-        let sources = names.map(fold).collect();
-        Self { set, article, reading, sources, places: OnceCell::new(), given_up: Vec::new() }
-    }
-
-    fn first_miss(&mut self, matcher: &Matcher) -> Option<Miss> {
-        if let Some(filter) = self.filtered(matcher) {
-            return Some(Miss::Filter(filter));
-        }
-        let rule = Some(&matcher.rule.id);
-        for group in &matcher.groups {
-            if !group.iter().any(|item| self.holds(item, matcher.scope, rule)) {
-                let term = group.first().map_or("", |item| item.term.as_str());
-                return Some(Miss::Item(term.to_owned()));
-            }
-        }
-        // `unless` is there to catch drills that are not labelled as such.
-        if self.article.nature() != Some(Nature::Actual) {
-            return None;
-        }
-        let scope = matcher.unless_scope;
-        let veto = matcher.unless.iter().find(|item| self.holds(item, scope, rule))?;
-        let places = evidence::collect(self.reading, &self.set.list_names, [veto], scope);
-        Some(Miss::Unless(veto.term.clone(), places))
-    }
-
-    fn filtered(&self, matcher: &Matcher) -> Option<&'static str> {
-        let passes = |langs: &[crate::model::Lang]| {
-            let given = self.article.lang.as_ref();
-            langs.is_empty() || given.is_some_and(|lang| langs.iter().any(|l| l.covers(lang)))
-        };
-        let named = |sources: &[String]| sources.iter().any(|s| self.sources.contains(s));
-        if !passes(&matcher.langs) {
-            return Some("lang");
-        }
-        if !matcher.sources.is_empty() && !named(&matcher.sources) {
-            return Some("sources");
-        }
-        named(&matcher.not_sources).then_some("not_sources")
-    }
-
-    /// Whether a query matches. One that is given up does not, and is noted.
-    fn holds(&mut self, item: &Item, scope: Scope, rule: Option<&RuleId>) -> bool {
-        match self.reading.evaluate(&item.query, scope) {
-            Ok(value) => !value.is_empty(),
-            Err(_) => {
-                let given_up = GivenUp { rule: rule.cloned(), term: item.term.clone() };
-                if !self.given_up.contains(&given_up) {
-                    self.given_up.push(given_up);
-                }
-                false
-            }
-        }
-    }
-
-    fn matched(&mut self, matcher: &Matcher, found: &[&Matcher]) -> Match {
-        let rule = &matcher.rule;
-        let items = matcher.groups.iter().flatten();
-        let names = &self.set.list_names;
-        let mut evidence = evidence::collect(self.reading, names, items, matcher.scope);
-        if let Some(cap) = &self.article.cap {
-            cap.place(&mut evidence);
-        }
-        Match {
-            rule: rule.id.clone(),
-            topic: rule.topic.clone(),
-            superseded_by: self.superseding(&rule.id, found),
-            evidence,
-            targets: self.targets(rule),
-        }
-    }
-
-    /// The first matching rule, in file order, that takes the rule back, else the first that ends
-    /// it. A CAP message says itself what it ends.
-    fn superseding(&self, id: &RuleId, found: &[&Matcher]) -> Option<RuleId> {
-        if self.article.cap.is_some() {
-            return None;
-        }
-        let by = |names: fn(&Rule) -> &Vec<RuleId>| {
-            let matcher = found.iter().find(|m| names(&m.rule).contains(id))?;
-            Some(matcher.rule.id.clone())
-        };
-        by(|rule| &rule.retracts).or_else(|| by(|rule| &rule.ends))
-    }
-
-    fn targets(&mut self, rule: &Rule) -> Vec<Target> {
-        if rule.opens_alerts() {
-            return vec![Target { rule: rule.id.clone(), keys: self.keys(rule.key) }];
-        }
-        let set = self.set;
-        let named = |r: &&Rule| rule.ends.contains(&r.id) || rule.retracts.contains(&r.id);
-        let targets = set.rules.iter().filter(named);
-        targets.map(|r| Target { rule: r.id.clone(), keys: self.keys(r.key) }).collect()
-    }
-
-    fn keys(&mut self, by: KeyBy) -> Vec<Key> {
-        match by {
-            KeyBy::None => vec![Key::unknown()],
-            KeyBy::Source => {
-                let source = self.article.source.as_str();
-                vec![key_of(self.article.owner.as_deref().unwrap_or(source))]
-            }
-            KeyBy::Place => {
-                if let Some(places) = self.places.get() {
-                    return places.clone();
-                }
-                let places = self.find_places();
-                self.places.get_or_init(|| places).clone()
-            }
-        }
-    }
-
-    /// The places named in the title, else in the lead, else the unknown one.
-    fn find_places(&mut self) -> Vec<Key> {
-        let set = self.set;
-        let areas = set.areas(self.article);
-        for scope in [Scope::Title, Scope::Lead] {
-            let mut keys = Vec::new();
-            for (key, spellings) in &set.gazetteer.0 {
-                if keys.len() < MAX_PLACES
-                    && (areas.contains(key)
-                        || spellings.iter().any(|spelling| self.holds(spelling, scope, None)))
-                {
-                    keys.push(key.clone());
-                }
-            }
-            if !keys.is_empty() {
-                return keys;
-            }
-        }
-        vec![Key::unknown()]
-    }
-}
-
-/// An owner's name as a key: without control characters, cut to the length of a key.
-fn key_of(owner: &str) -> Key {
-    let mut text = String::new();
-    for c in owner.chars().filter(|c| !c.is_control()) {
-        if text.len() + c.len_utf8() > MAX_TOKEN_BYTES {
-            break;
-        }
-        text.push(c);
-    }
-    Key::new(text).unwrap_or_else(|_| Key::unknown())
+fn compile(matchers: &[Matcher], gazetteer: &Gazetteer, lists: &[Vec<Node>]) -> Engine {
+    let spellings: Vec<&[Item]> = gazetteer.0.iter().map(|(_, s)| s.as_slice()).collect();
+    Engine::new(matchers, &spellings, lists)
 }

@@ -86,17 +86,35 @@ impl Prefixes {
 
     /// What is left of a folded text word after each prefix it may have.
     pub(crate) fn strip(self, form: &str) -> impl Iterator<Item = &str> {
-        let rests = match self {
-            Self::None => Vec::new(),
-            Self::Hebrew => strip_hebrew(form),
-            Self::Arabic => strip_arabic(form),
-        };
-        rests.into_iter().filter(|rest| !rest.is_empty())
+        let mut rests = Rests::default();
+        match self {
+            Self::None => {}
+            Self::Hebrew => strip_hebrew(form, &mut rests),
+            Self::Arabic => strip_arabic(form, &mut rests),
+        }
+        rests.list.into_iter().take(rests.count).filter(|rest| !rest.is_empty())
     }
 }
 
-fn strip_hebrew(form: &str) -> Vec<&str> {
-    let mut rests = Vec::new();
+/// Most rests of one word: Arabic, a conjunction and seven prefixes with and without it.
+const MAX_RESTS: usize = 15;
+
+#[derive(Default)]
+struct Rests<'f> {
+    list: [&'f str; MAX_RESTS],
+    count: usize,
+}
+
+impl<'f> Rests<'f> {
+    fn push(&mut self, rest: &'f str) {
+        if let Some(slot) = self.list.get_mut(self.count) {
+            *slot = rest;
+            self.count += 1;
+        }
+    }
+}
+
+fn strip_hebrew<'f>(form: &'f str, rests: &mut Rests<'f>) {
     let mut rest = form;
     for _ in 0..3 {
         let Some(shorter) = rest.strip_prefix(['ו', 'ש', 'ה', 'כ', 'ל', 'ב', 'מ']) else {
@@ -105,18 +123,16 @@ fn strip_hebrew(form: &str) -> Vec<&str> {
         rests.push(shorter);
         rest = shorter;
     }
-    rests
 }
 
-fn strip_arabic(form: &str) -> Vec<&str> {
-    let mut rests = Vec::new();
+fn strip_arabic<'f>(form: &'f str, rests: &mut Rests<'f>) {
     let after_conjunction = form.strip_prefix(['و', 'ف']);
-    rests.extend(after_conjunction);
+    after_conjunction.into_iter().for_each(|rest| rests.push(rest));
     for stem in std::iter::once(form).chain(after_conjunction) {
         let prefixes = ["ال", "بال", "كال", "لل", "ب", "ل", "ك"];
-        rests.extend(prefixes.iter().filter_map(|p| stem.strip_prefix(p)));
+        let stripped = prefixes.iter().filter_map(|p| stem.strip_prefix(p));
+        stripped.for_each(|rest| rests.push(rest));
     }
-    rests
 }
 
 /// Whether what stands before a `*` is enough: three letters or digits, or two Hangul syllables.

@@ -32,7 +32,8 @@ pub fn exact(word: &str) -> String {
 
 const TATWEEL: char = '\u{640}';
 
-fn is_invisible(c: char) -> bool {
+/// Whether folding drops it before anything else.
+pub(crate) fn is_invisible(c: char) -> bool {
     c == TATWEEL || is_variation_selector(c) || class(c) == Class::Format
 }
 

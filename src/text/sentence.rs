@@ -8,8 +8,10 @@ pub const MAX_LEAD_CHARS: usize = 400;
 pub fn lead_end(body: &str) -> usize {
     // Looking a little further tells whether a full stop at the limit ends a sentence; it makes no
     // difference to the limit itself.
-    let chars: Vec<char> = body.chars().take(MAX_LEAD_CHARS + 32).collect();
-    let second = Ends { chars: &chars, at: 0 }.nth(1).unwrap_or(chars.len());
+    let mut chars = ['\0'; MAX_LEAD_CHARS + 32];
+    let length = chars.iter_mut().zip(body.chars()).map(|(slot, c)| *slot = c).count();
+    let chars = chars.get(..length).unwrap_or_default();
+    let second = Ends { chars, at: 0 }.nth(1).unwrap_or(length);
     second.min(MAX_LEAD_CHARS)
 }
 

@@ -106,7 +106,7 @@ impl Tokens {
     }
 }
 
-fn is_kept(c: char) -> bool {
+pub(crate) fn is_kept(c: char) -> bool {
     c == '*' || (class(c) != Class::Other && !is_apostrophe(c))
 }
 

@@ -11,6 +11,7 @@ mod bus;
 mod cap;
 mod e2e;
 mod egress;
+mod engine;
 mod lint;
 mod query_properties;
 mod query_vectors;

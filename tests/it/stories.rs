@@ -50,7 +50,7 @@ fn row(line: &str) -> Row {
 fn context(rules: &RuleSet) -> Context<'_> {
     Context {
         rules: rules.rules(),
-        index: rules.index(),
+        by_id: rules.by_id(),
         ruleset: rules.digest(),
         places: rules.places(),
     }

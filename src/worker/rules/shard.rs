@@ -141,7 +141,7 @@ impl Shard {
         }
         let context = Context {
             rules: rules.rules(),
-            index: rules.index(),
+            by_id: rules.by_id(),
             ruleset: rules.digest(),
             places: rules.places(),
         };
@@ -167,7 +167,7 @@ impl Shard {
     pub(super) fn advance(&mut self, number: u16, now: Time, rules: &RuleSet, group: &mut Group) {
         let context = Context {
             rules: rules.rules(),
-            index: rules.index(),
+            by_id: rules.by_id(),
             ruleset: rules.digest(),
             places: rules.places(),
         };
