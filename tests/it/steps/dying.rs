@@ -1,9 +1,9 @@
 //! A bus on which the process kills itself at one write.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
+use std::sync::Mutex;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -27,8 +27,10 @@ use wirebell::bus::Watch;
 pub(super) const LAST_WORDS: &str = "killed while writing to ";
 
 /// The write at which a process kills itself: before it, or after it and before anybody is told.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+/// Writes are counted for each place: the order of those to different places is open.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Death {
+    pub(super) to: String,
     pub(super) at: usize,
     pub(super) before: bool,
 }
@@ -37,7 +39,7 @@ pub(super) struct Death {
 #[derive(Clone)]
 pub(super) struct Dying<B> {
     bus: B,
-    writes: Arc<AtomicUsize>,
+    writes: Arc<Mutex<BTreeMap<String, usize>>>,
     death: Option<Death>,
 }
 
@@ -47,8 +49,13 @@ impl<B: Bus> Dying<B> {
     }
 
     async fn write<T>(&self, to: &str, work: impl Future<Output = T>) -> T {
-        let number = self.writes.fetch_add(1, Ordering::AcqRel);
-        let death = self.death.filter(|death| death.at == number);
+        let number = {
+            let mut writes = self.writes.lock().unwrap();
+            let count = writes.entry(to.to_owned()).or_default();
+            *count += 1;
+            *count - 1
+        };
+        let death = self.death.as_ref().filter(|death| death.to == to && death.at == number);
         if death.is_some_and(|death| death.before) {
             die(to);
         }
