@@ -80,7 +80,7 @@ impl<'a> Work<'a> {
         let Some(state) = self.state(book, at) else { return };
         state.alert.drop_replaced(&cap.references);
         state.alert.view.independent_sources = state.alert.independent();
-        state.alert.add_untold(shown(article, Vec::new()));
+        state.alert.add_untold(shown(article, &[]));
         let remark =
             Remark { reason: Some("an update no longer names its area"), ..Remark::default() };
         let event = emission.event(state, EventKind::Corrected, remark);

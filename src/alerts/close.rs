@@ -49,7 +49,7 @@ impl Work<'_> {
         if !closable || article.dated() < state.alert.opened_dated {
             return self.decided(&at.key, said.role, Effect::Listed);
         }
-        state.alert.add_untold(shown(article, said.evidence.to_vec()));
+        state.alert.add_untold(shown(article, said.evidence));
         let closing = Closing {
             at: state.now,
             dated: article.dated(),
@@ -71,7 +71,7 @@ impl Work<'_> {
                 self.decided(&at.key, said.role, Effect::Listed);
                 continue;
             }
-            state.alert.add_untold(shown(article, said.evidence.to_vec()));
+            state.alert.add_untold(shown(article, said.evidence));
             let remark = Remark { possible_end: true, late, ..Remark::default() };
             let event = emission.event(state, EventKind::Updated, remark);
             self.happened(at, said.role, event);

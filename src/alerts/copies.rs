@@ -13,13 +13,11 @@ use crate::text::shingles::Shingles;
 
 /// Most different texts kept of one alert; later ones are told apart by owner alone.
 pub(super) const MAX_TEXTS: usize = 100;
-/// Most hashes kept of one text, so that a full alert stays far below the size of a record.
-const MAX_HASHES: usize = 96;
 
 impl Alert {
     /// The kept texts that this article copies. A text that copies none is kept and is the answer.
     pub(super) fn note_text(&mut self, article: &Article) -> Vec<u16> {
-        let text = text_of(article);
+        let text = shingles::of(&article.title, &article.body);
         let mut copied = self.copied_by(&text);
         if copied.is_empty()
             && text.positions > 0
@@ -35,7 +33,7 @@ impl Alert {
     /// Whether the article copies counted articles, and only ones of other owners: syndication
     /// repeats a story late, while a desk that repeats its own wording reports anew.
     pub(super) fn is_repeated_by(&self, article: &Article) -> bool {
-        let text = text_of(article);
+        let text = shingles::of(&article.title, &article.body);
         if text.positions < MIN_POSITIONS {
             return false;
         }
@@ -72,10 +70,6 @@ impl Alert {
         let copied = self.texts.iter().enumerate().filter(|(_, t)| shingles::is_copy(t, text));
         copied.filter_map(|(place, _)| u16::try_from(place).ok()).collect()
     }
-}
-
-fn text_of(article: &Article) -> Shingles {
-    shingles::of(&article.title, &article.body).sampled(MAX_HASHES)
 }
 
 /// Disjoint groups of places; a group is known by its head.

@@ -44,11 +44,11 @@ impl Work<'_> {
         };
         let old = state.alert.counted.remove(place);
         state.alert.view.independent_sources = state.alert.independent();
-        let mut before = shown(article, old.evidence);
+        let mut before = shown(article, &old.evidence);
         before.revision = old.revision;
         before.title = old.title;
         let last_withdrawn = article.withdrawn && state.alert.counted.is_empty();
-        state.alert.add_untold(shown(article, Vec::new()));
+        state.alert.add_untold(shown(article, &[]));
         state.alert.untold.insert(state.alert.untold.len().saturating_sub(1), before);
         let reason = if article.withdrawn {
             "withdrawn by its publisher"

@@ -208,7 +208,7 @@ fn count(alert: &mut Alert, article: &Article, evidence: &[Evidence]) {
     if article.cap.as_ref().and_then(Cap::expires).is_none() {
         alert.last_counted_at = alert.last_counted_at.max(Some(article.received_at));
     }
-    alert.add_untold(shown(article, evidence.to_vec()));
+    alert.add_untold(shown(article, evidence));
     if alert.counted.iter().all(|c| c.id != article.id) {
         alert.add_counted(article, evidence);
     }

@@ -34,7 +34,13 @@ const MAX_QUOTED: usize = 100;
 /// Longest title kept of a counted article, in code points.
 const QUOTED_TITLE_CHARS: usize = 200;
 /// Most evidence kept of a counted article.
-const QUOTED_EVIDENCE: usize = 3;
+const QUOTED_EVIDENCE: usize = 2;
+/// Longest piece of evidence kept of a counted article, in code points.
+const QUOTED_EVIDENCE_CHARS: usize = 120;
+/// Longest piece of evidence that an event shows, in code points.
+const SHOWN_EVIDENCE_CHARS: usize = 500;
+/// Most text of evidence that an event shows of an article, in bytes, after the first piece.
+const SHOWN_EVIDENCE_BYTES: usize = 4_096;
 /// Most predecessors kept.
 const MAX_PREDECESSORS: usize = 64;
 /// Length of an excerpt, in code points.
@@ -104,6 +110,7 @@ pub struct Counted {
     /// When it was received.
     pub received: Time,
     /// Its title, for a correction to quote.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub title: String,
     /// What matched, for a correction to quote.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -206,7 +213,7 @@ impl Alert {
             }
         }
         if let Some(waiting) = self.untold.iter_mut().find(|a| a.id == article.id) {
-            *waiting = shown(article, evidence.to_vec());
+            *waiting = shown(article, evidence);
         }
         true
     }
@@ -256,7 +263,8 @@ impl Alert {
 impl Counted {
     fn quote(&mut self, article: &Article, evidence: &[Evidence]) {
         self.title = article.title.chars().take(QUOTED_TITLE_CHARS).collect();
-        self.evidence = evidence.iter().take(QUOTED_EVIDENCE).cloned().collect();
+        let short = |e| cut(e, QUOTED_EVIDENCE_CHARS);
+        self.evidence = evidence.iter().take(QUOTED_EVIDENCE).map(short).collect();
     }
 }
 
@@ -309,7 +317,8 @@ pub(super) fn owner_of(article: &Article) -> String {
 }
 
 /// An article as an event shows it.
-pub(super) fn shown(article: &Article, evidence: Vec<Evidence>) -> EventArticle {
+pub(super) fn shown(article: &Article, evidence: &[Evidence]) -> EventArticle {
+    let silent_langs = article.cap.as_ref().map_or_else(Vec::new, |c| c.silent_langs(evidence));
     EventArticle {
         id: article.id.clone(),
         revision: article.revision,
@@ -320,9 +329,34 @@ pub(super) fn shown(article: &Article, evidence: Vec<Evidence>) -> EventArticle 
         excerpt: excerpt(&article.body),
         published_at: article.published_at,
         first_seen_at: article.first_seen_at,
-        silent_langs: article.cap.as_ref().map_or_else(Vec::new, |c| c.silent_langs(&evidence)),
-        evidence,
+        evidence: within_limits(evidence),
+        silent_langs,
     }
+}
+
+/// The first pieces, as far as there is room for them in an event.
+fn within_limits(evidence: &[Evidence]) -> Vec<Evidence> {
+    let mut room = SHOWN_EVIDENCE_BYTES;
+    let mut shown: Vec<Evidence> = Vec::new();
+    for one in evidence {
+        let one = cut(one, SHOWN_EVIDENCE_CHARS);
+        if !shown.is_empty() && one.text.len() > room {
+            break;
+        }
+        room = room.saturating_sub(one.text.len());
+        shown.push(one);
+    }
+    shown
+}
+
+/// The beginning of a long piece: what it quotes is still the slice that it names.
+fn cut(evidence: &Evidence, chars: usize) -> Evidence {
+    let mut short = evidence.clone();
+    if let Some((at, _)) = evidence.text.char_indices().nth(chars) {
+        short.text.truncate(at);
+        short.end = short.start.saturating_add(u32::try_from(chars).unwrap_or(u32::MAX));
+    }
+    short
 }
 
 fn excerpt(body: &str) -> String {

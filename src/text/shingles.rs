@@ -23,8 +23,9 @@ pub struct Shingles {
     whole: u64,
     /// Number of different shingles.
     distinct: u32,
-    /// The smallest hashes of shingles in rising order.
-    hashes: Vec<u64>,
+    /// The smallest hashes of shingles in rising order, three bytes each.
+    #[serde(with = "packed")]
+    hashes: Vec<u32>,
 }
 
 /// The shingles of an article.
@@ -33,7 +34,7 @@ pub fn of(title: &str, body: &str) -> Shingles {
     let hashes: Vec<u64> = words(&title).chain(words(&body)).collect();
     let spaceless = [&title, &body].iter().flat_map(|t| t.words()).filter(|t| t.spaceless).count();
     let width = if spaceless * 2 > hashes.len() { 6 } else { 3 };
-    let shingles: BTreeSet<u64> = hashes.windows(width).map(combine).collect();
+    let shingles: BTreeSet<u32> = hashes.windows(width).map(|w| short(combine(w))).collect();
     Shingles {
         positions: u32::try_from(hashes.len()).unwrap_or(u32::MAX),
         whole: combine(&hashes),
@@ -60,15 +61,37 @@ pub fn is_copy(a: &Shingles, b: &Shingles) -> bool {
 }
 
 impl Shingles {
-    /// The same text known by at most `most` of its hashes, for where many are kept.
-    pub fn sampled(mut self, most: usize) -> Self {
-        self.hashes.truncate(most);
-        self
+    fn known_up_to(&self) -> u32 {
+        let whole = self.hashes.len() == self.distinct as usize;
+        if whole { u32::MAX } else { self.hashes.last().copied().unwrap_or(0) }
+    }
+}
+
+/// The first three bytes of a hash: of two lists of 512 that share nothing, one in sixty shares a
+/// hash by chance, and half of them are needed for a copy.
+fn short(hash: u64) -> u32 {
+    u32::try_from(hash >> 40).unwrap_or(u32::MAX)
+}
+
+/// Hashes as text: base64 of three bytes each.
+mod packed {
+    use data_encoding::BASE64_NOPAD;
+    use serde::Deserialize;
+    use serde::Deserializer;
+    use serde::Serializer;
+    use serde::de::Error;
+
+    pub(super) fn serialize<S: Serializer>(hashes: &[u32], to: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> =
+            hashes.iter().flat_map(|h| h.to_be_bytes().into_iter().skip(1)).collect();
+        to.serialize_str(&BASE64_NOPAD.encode(&bytes))
     }
 
-    fn known_up_to(&self) -> u64 {
-        let whole = self.hashes.len() == self.distinct as usize;
-        if whole { u64::MAX } else { self.hashes.last().copied().unwrap_or(0) }
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u32>, D::Error> {
+        let text = String::deserialize(from)?;
+        let bytes = BASE64_NOPAD.decode(text.as_bytes()).map_err(D::Error::custom)?;
+        let whole = |three: &[u8]| three.iter().fold(0, |h, b| (h << 8) | u32::from(*b));
+        Ok(bytes.chunks(3).map(whole).collect())
     }
 }
 

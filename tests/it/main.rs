@@ -6,6 +6,7 @@
     reason = "a test may panic and speak"
 )]
 
+mod alert_size;
 mod bad_rules;
 mod bus;
 mod cap;
