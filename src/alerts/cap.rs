@@ -67,8 +67,16 @@ impl<'a> Work<'a> {
                 self.leave(book, cap, at);
             }
         }
-        // An alert without a place was about all of it.
-        if !counting.iter().any(|at| at.key.is_unknown()) {
+        // An alert without a place was about all of it; it also was when the message came before.
+        let (id, revision) = (&self.article().id, self.article().revision);
+        let unplaced = counting.iter().find(|at| at.key.is_unknown());
+        if let Some(state) = unplaced.and_then(|at| book.states.get_mut(at))
+            && state.applied == self.input.position
+        {
+            state.hear(id, revision);
+        }
+        let heard = book.state(&self.at(&Key::unknown())).is_some_and(|s| s.knows(id, revision));
+        if unplaced.is_none() && !heard {
             self.report(book, counting);
         }
     }

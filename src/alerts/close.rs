@@ -42,6 +42,7 @@ impl Work<'_> {
         let late = self.is_late();
         let emission = self.emission(book.state(at).map(|s| s.now));
         let Some(state) = self.state(book, at) else { return };
+        state.hear(&article.id, article.revision);
         let closable = match closer {
             Closer::End => matches!(state.alert.view.status, Status::Open | Status::Expired),
             Closer::Retract => state.alert.view.status != Status::Retracted,
@@ -67,6 +68,7 @@ impl Work<'_> {
         for at in all {
             let emission = self.emission(book.state(at).map(|s| s.now));
             let Some(state) = self.state(book, at) else { continue };
+            state.hear(&article.id, article.revision);
             if !state.alert.is_open() || article.dated() < state.alert.opened_dated {
                 self.decided(&at.key, said.role, Effect::Listed);
                 continue;

@@ -29,7 +29,7 @@ pub(super) enum Concerned {
 
 /// Finds the alerts of `rule` that an end or retraction with this key concerns.
 ///
-/// A state that already holds the revision as its closing is the one concerned: after a take-over
+/// A state that already knows the revision is the one concerned: after a take-over
 /// the article comes again, and must not look for another.
 pub(super) fn concerned(
     book: &Book,
@@ -40,7 +40,7 @@ pub(super) fn concerned(
 ) -> Concerned {
     let states: Vec<&AlertState> =
         book.states().filter(|s| s.at.rule == *rule && s.at.nature == Nature::Actual).collect();
-    let held = |s: &&&AlertState| s.closed_by(revision.0, revision.1) && fits(&s.at.key, key);
+    let held = |s: &&&AlertState| s.knows(revision.0, revision.1) && fits(&s.at.key, key);
     if let Some(state) = states.iter().find(held) {
         return Concerned::One(state.at.clone());
     }

@@ -56,22 +56,38 @@ impl Work<'_> {
     pub(super) fn doubtful(&mut self, book: &mut Book, key: &Key, closer: Closer, said: &Said<'_>) {
         let revision = (&self.article().id, self.article().revision);
         let at = self.at(key);
-        match concerned(book, &self.rule.id, key, closer, revision) {
+        if self.article().first_poll {
+            return self.decided(key, said.role, Effect::Late);
+        }
+        let concerned = concerned(book, &self.rule.id, key, closer, revision);
+        match &concerned {
             Concerned::One(one)
-                if book.state(&one).is_some_and(|s| s.alert.doubtful && s.alert.is_open()) =>
+                if book.state(one).is_some_and(|s| s.alert.doubtful && s.alert.is_open()) =>
             {
                 if self.is_late() {
                     self.decided(key, said.role, Effect::Late);
                 } else {
-                    self.join(book, &one, said);
+                    self.join(book, one, said);
                 }
             }
-            Concerned::One(one) if self.reports_closed_again(book, &one, closer) => {
-                self.doubtful_anew(book, &one, said);
+            Concerned::One(one) if self.reports_closed_again(book, one, closer) => {
+                self.doubtful_anew(book, one, said);
             }
-            Concerned::One(one) => self.close_one(book, &one, closer, said),
-            Concerned::Several(all) => self.possible_end(book, &all, said),
-            Concerned::Nobody => self.doubtful_anew(book, &at, said),
+            Concerned::One(one) => self.close_one(book, one, closer, said),
+            Concerned::Several(all) => self.possible_end(book, all, said),
+            Concerned::Nobody => return self.doubtful_anew(book, &at, said),
+        }
+        let meant = match &concerned {
+            Concerned::One(one) => std::slice::from_ref(one),
+            Concerned::Several(all) => all.as_slice(),
+            Concerned::Nobody => &[],
+        };
+        for one in meant {
+            if let Some(state) = book.states.get_mut(one)
+                && state.applied == self.input.position
+            {
+                state.hear(revision.0, revision.1);
+            }
         }
     }
 
@@ -133,6 +149,7 @@ impl Work<'_> {
                 now: article.received_at,
                 outbox: Vec::new(),
                 alert,
+                heard: Vec::new(),
                 predecessors: Vec::new(),
             },
         };

@@ -43,6 +43,8 @@ const SHOWN_EVIDENCE_CHARS: usize = 500;
 const SHOWN_EVIDENCE_BYTES: usize = 4_096;
 /// Most predecessors kept.
 const MAX_PREDECESSORS: usize = 64;
+/// Most revisions kept that meant an alert though they did not open or join it by its key.
+const MAX_HEARD: usize = 64;
 /// Length of an excerpt, in code points.
 const EXCERPT_CHARS: usize = 280;
 
@@ -73,6 +75,10 @@ pub struct AlertState {
     pub outbox: Vec<Event>,
     /// The alert that is open or closed last.
     pub alert: Alert,
+    /// The last revisions that spoke of an end or of another key and meant this alert: coming
+    /// again, they must not look for another one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heard: Vec<(ArticleId, u32)>,
     /// Earlier alerts of this key that closed less than 48 h ago.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub predecessors: Vec<Closed>,
@@ -292,8 +298,25 @@ impl AlertState {
         self.alert.closing.as_ref().is_some_and(|c| now.since(c.at) >= REMEMBERED)
     }
 
+    /// Notes a revision that spoke of an end or of another key.
+    pub(super) fn hear(&mut self, id: &ArticleId, revision: u32) {
+        if self.heard.len() >= MAX_HEARD {
+            self.heard.remove(0);
+        }
+        let heard = (id.clone(), revision);
+        if self.heard.last() != Some(&heard) {
+            self.heard.push(heard);
+        }
+    }
+
+    /// Whether this revision closed the alert or one before it, or meant it otherwise.
+    pub(super) fn knows(&self, id: &ArticleId, revision: u32) -> bool {
+        self.closed_by(id, revision)
+            || self.heard.iter().any(|(known, r)| known == id && *r == revision)
+    }
+
     /// Whether this revision closed the alert or one before it.
-    pub(super) fn closed_by(&self, id: &ArticleId, revision: u32) -> bool {
+    fn closed_by(&self, id: &ArticleId, revision: u32) -> bool {
         let by =
             |closing: &Closing| closing.by.as_ref().is_some_and(|(a, r)| a == id && *r == revision);
         self.alert.closing.as_ref().is_some_and(by)
