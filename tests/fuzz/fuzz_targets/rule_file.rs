@@ -1,13 +1,23 @@
-//! A rule file: a rule set that runs its own tests, or problems that each name a place in it.
+//! A rule file: a rule set that runs its own tests and decides its own text as the definitions of
+//! the language say, or problems that each name a place in it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use wirebell::model::Article;
+use wirebell::model::ArticleId;
+use wirebell::model::SourceId;
+use wirebell::model::Time;
+use wirebell::model::Version;
 use wirebell::rules::load;
 
 fuzz_target!(|text: &str| {
     let lines = text.split('\n').count() as u32;
     match load(&[("fuzz.yaml".to_owned(), text.to_owned())]) {
-        Ok(set) => drop(set.run_tests()),
+        Ok(set) => {
+            set.run_tests();
+            let article = article(text);
+            assert_eq!(set.evaluate(&article).matches, set.evaluate_plainly(&article).matches);
+        }
         Err(problems) => {
             assert!(!problems.is_empty());
             for problem in problems {
@@ -17,3 +27,32 @@ fuzz_target!(|text: &str| {
         }
     }
 });
+
+/// The file itself as an article: its words are those of its rules.
+fn article(text: &str) -> Article {
+    let (title, body) = text.split_once('\n').unwrap_or((text, ""));
+    let now = Time::from_millis(0);
+    Article {
+        v: Version,
+        id: ArticleId::of(&SourceId::push(), "fuzz"),
+        revision: 1,
+        source: SourceId::push(),
+        source_name: None,
+        owner: None,
+        official: false,
+        title: title.to_owned(),
+        body: body.to_owned(),
+        url: None,
+        lang: None,
+        author: None,
+        published_at: None,
+        updated_at: None,
+        first_seen_at: now,
+        received_at: now,
+        as_new: false,
+        first_poll: false,
+        withdrawn: false,
+        cap: None,
+        directive: None,
+    }
+}
