@@ -44,7 +44,10 @@ impl Work<'_> {
             Some(closing) => {
                 let after =
                     if alert.view.status == Status::Expired { closing.at } else { closing.dated };
-                if self.article().dated() > after && !alert.is_repeated_by(self.article()) {
+                // Dated by their receipt within one moment, the log says which came first.
+                let (dated, received) = (self.article().dated(), self.article().received_at);
+                let is_after = dated > after || (dated == after && dated == received);
+                if is_after && !alert.is_repeated_by(self.article()) {
                     self.open(book, &at, said, false);
                 } else {
                     self.decided(key, said.role, Effect::Late);

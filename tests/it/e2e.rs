@@ -6,6 +6,7 @@ mod feeds;
 mod flow;
 mod full_disk;
 mod reload;
+mod sirens;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;

@@ -20,6 +20,7 @@ use crate::bus::Stream;
 use crate::model::Event;
 use crate::model::Verdict;
 use crate::model::Version;
+use crate::model::event::AlertView;
 use crate::model::names;
 use crate::telemetry::metric;
 use crate::worker::lease::Grant;
@@ -99,13 +100,14 @@ async fn forget<B: Bus>(
     Ok(())
 }
 
-/// Publishes events in order: an alert's event n + 1 only after n is there.
+/// Publishes events in order: those of one key of a rule one after the other, also where one alert
+/// follows another.
 pub(super) async fn events<B: Bus>(bus: &B, events: &[Event]) -> Result<(), Error> {
     let mut rest: Vec<&Event> = events.iter().collect();
     while !rest.is_empty() {
         let mut seen = BTreeSet::new();
         let (wave, later): (Vec<&Event>, Vec<&Event>) =
-            rest.into_iter().partition(|e| seen.insert(&e.alert.id));
+            rest.into_iter().partition(|e| seen.insert(key_of(e)));
         rest = later;
         let group = wave.iter().map(|e| (event_record(e), Expect::Absent)).collect();
         let outcomes = bus.publish_all(Stream::Events, group).await?;
@@ -126,6 +128,11 @@ pub(super) async fn events<B: Bus>(bus: &B, events: &[Event]) -> Result<(), Erro
         }
     }
     Ok(())
+}
+
+fn key_of(event: &Event) -> StateKey {
+    let AlertView { rule, key, nature, .. } = &event.alert;
+    StateKey { rule: rule.clone(), key: key.clone(), nature: *nature }
 }
 
 /// Publishes what taken-over states hold: the last owner may have died before it did.
