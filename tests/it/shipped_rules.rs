@@ -140,3 +140,33 @@ fn the_shipped_rules_find_the_topics_in_articles_they_are_improved_by() {
 fn the_shipped_rules_find_the_topics_in_articles_they_were_not_written_by() {
     assert_passes(HELD_OUT);
 }
+
+#[test]
+fn the_five_lines_of_the_rules_page_work_in_each_of_their_six_languages() {
+    let page = include_str!("../../docs/rules.md");
+    let block = page.split("```").find(|block| block.contains("id: air-alert")).unwrap();
+    let rules = block.split_once('\n').unwrap().1;
+    assert_eq!(rules.lines().count(), 5);
+    let set = loaded(rules);
+    let rows = [
+        ("Air raid sirens wail in Haifa as rockets approach", true),
+        ("Kyiv under air alert for a third time tonight", true),
+        ("Schools hold drill: air raid sirens at noon", false),
+        ("Харків: оголошено повітряну тривогу, усі в укриття", true),
+        ("У Львові навчальна повітряна тривога", false),
+        ("אזעקות הופעלו בחיפה ובקריות", true),
+        ("צבע אדום בשדרות", true),
+        ("תרגיל ארצי: אזעקות יישמעו מחר בבוקר", false),
+        ("花蓮響起防空警報 民眾避難", true),
+        ("基辅多地拉响防空警报", true),
+        ("全市明日试鸣防空警报", false),
+        ("北海道にJアラート、避難を呼びかけ", true),
+        ("キーウに空襲警報", true),
+        ("Jアラートの訓練を12日に実施", false),
+        ("백령도에 공습경보 발령, 주민 대피", true),
+        ("민방위 훈련 공습경보 사이렌 울린다", false),
+    ];
+    for (headline, rings) in rows {
+        assert_eq!(!set.matches(&article(headline, "")).is_empty(), rings, "{headline}");
+    }
+}
