@@ -60,7 +60,7 @@ fn rule_files_load_pass_their_tests_and_are_clean() {
         assert!(warnings.is_empty(), "{}", shown(&warnings));
         count += 1;
     }
-    assert_eq!(count, 2);
+    assert_eq!(count, 3);
 }
 
 #[test]
