@@ -251,8 +251,10 @@ impl<B: Bus> Worker<B> {
         let Some(last) = batch.last().map(|stored| stored.seq) else { return Ok(()) };
         let rules = self.settings.rules.load_full();
         let read = match_all(batch, rules.clone()).await;
-        for each in read.iter().filter(|r| r.article.is_none()) {
-            write::bury(&self.bus, &each.stored, "undecodable").await?;
+        for each in &read {
+            if let Err(reason) = each.article {
+                write::bury(&self.bus, &each.stored, reason).await?;
+            }
         }
         let mut plain = Vec::with_capacity(read.len());
         for one in read {

@@ -1,5 +1,7 @@
 //! Matching a batch off the runtime.
 
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use crate::bus::Stored;
@@ -8,31 +10,69 @@ use crate::model::Found;
 use crate::rules::RuleSet;
 use crate::telemetry::metric;
 
-/// An article that was read and what matched; none where it cannot be understood.
+/// An article that was read and what matched, or why nobody can say.
 pub(super) struct Read {
     pub(super) stored: Stored,
-    pub(super) article: Option<(Article, Found)>,
+    pub(super) article: Result<(Article, Found), &'static str>,
 }
 
-/// Decodes and matches off the runtime. A panic in there ends the worker: the lease counts it.
+/// Decodes and matches off the runtime. An article that the matcher cannot bear costs no other.
 pub(super) async fn match_all(batch: Vec<Stored>, rules: Arc<RuleSet>) -> Vec<Read> {
-    let work = move || batch.into_iter().map(|stored| match_one(stored, &rules)).collect();
+    let work = move || {
+        let find = |article: &Article| rules.found(article);
+        batch.into_iter().map(|stored| match_one(stored, find)).collect()
+    };
     match tokio::task::spawn_blocking(work).await {
         Ok(read) => read,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
-fn match_one(stored: Stored, rules: &RuleSet) -> Read {
-    let article = serde_json::from_slice::<Article>(&stored.payload).ok();
-    let article = article.map(|article| {
+fn match_one(stored: Stored, find: impl Fn(&Article) -> Found) -> Read {
+    let decoded = serde_json::from_slice::<Article>(&stored.payload).map_err(|_| "undecodable");
+    let article = decoded.and_then(|article| {
         let began = std::time::Instant::now();
-        let found = rules.found(&article);
+        // Nothing of the matcher outlives the call, so nothing half done is seen again.
+        let found = catch_unwind(AssertUnwindSafe(|| find(&article)));
+        let found = found.map_err(|_| "matching_panicked")?;
         metrics::histogram!(metric::MATCH_SECONDS).record(began.elapsed());
         for one in &found.matches {
             metrics::counter!(metric::MATCHES, "rule" => one.rule.to_string()).increment(1);
         }
-        (article, found)
+        Ok((article, found))
     });
     Read { stored, article }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::feed::Draft;
+    use crate::model::Time;
+    use crate::source::Origin;
+    use crate::source::decide::Decision;
+    use crate::source::decide::History;
+    use crate::source::decide::decide;
+
+    fn stored(payload: Vec<u8>) -> Stored {
+        let subject = "wb.article.push.x".to_owned();
+        Stored { seq: 1, subject, time: Time::from_millis(0), payload: Bytes::from(payload) }
+    }
+
+    #[test]
+    fn an_article_that_the_matcher_cannot_bear_is_told_apart_and_costs_no_other() {
+        let draft = Draft { title: "Sirens".to_owned(), ..Draft::default() };
+        let decided =
+            decide(draft, &History::default(), &Origin::push(false), Time::from_millis(0));
+        let Decision::Write(article, _) = decided else { panic!() };
+        let payload = serde_json::to_vec(&article).unwrap();
+        let bad = match_one(stored(payload.clone()), |_| panic!("a bug of the matcher"));
+        assert_eq!(bad.article.unwrap_err(), "matching_panicked");
+        let good = match_one(stored(payload), |_| Found::default());
+        assert_eq!(good.article.unwrap().0, *article);
+        let broken = match_one(stored(b"{".to_vec()), |_| Found::default());
+        assert_eq!(broken.article.unwrap_err(), "undecodable");
+    }
 }

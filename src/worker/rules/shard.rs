@@ -131,7 +131,7 @@ impl Shard {
             return;
         }
         self.cursor = read.stored.seq;
-        let Some((article, found)) = &read.article else { return };
+        let Ok((article, found)) = &read.article else { return };
         let matches = owned(number, &found.matches);
         let plain = article.directive.is_none() && article.cap.is_none();
         let quiet = matches.is_empty() && plain && article.revision == 1;
