@@ -46,8 +46,6 @@ pub(crate) struct Engine {
     /// Pairs of terms side by side that anchor something.
     pairs: Dictionary,
     pair_count: u32,
-    /// By term: whether a pair begins or ends with it.
-    pair_ends: Vec<u8>,
     code: Code,
     rules: Vec<RuleCode>,
     entries: Vec<Entry>,
@@ -230,17 +228,17 @@ impl Engine {
         self.terms.size()
             + self.pairs.size()
             + self.code.size()
-            + self.pair_ends.len()
             + size_of_val(self.rules.as_slice())
             + size_of_val(self.entries.as_slice())
             + size_of_val(self.postings.as_slice())
             + size_of_val(self.posting_starts.as_slice())
     }
 
-    fn postings(&self, key: u32) -> &[Posting] {
-        let at = key as usize;
-        let Some([from, to]) = self.posting_starts.get(at..at + 2) else { return &[] };
-        self.postings.get(*from as usize..*to as usize).unwrap_or_default()
+    /// Where the postings of a key lie.
+    #[inline]
+    fn posting_range(&self, key: u32) -> (u32, u32) {
+        let starts = self.posting_starts.get(key as usize..).and_then(|s| s.first_chunk::<2>());
+        starts.map_or((0, 0), |[from, to]| (*from, *to))
     }
 
     fn shrink(&mut self) {

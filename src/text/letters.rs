@@ -67,10 +67,17 @@ pub(crate) fn letter(code: u32) -> Letter {
     if let 0x4E00..=0x9FFF = code {
         return Letter::han(code);
     }
-    let page = code / PAGE;
-    let Some(slot) = TABLE.get(page as usize) else { return Letter::of(code) };
-    let entries = slot.get_or_init(|| (page * PAGE..(page + 1) * PAGE).map(Letter::of).collect());
-    entries.get((code % PAGE) as usize).copied().unwrap_or_default()
+    match page(code / PAGE) {
+        [] => Letter::of(code),
+        entries => entries.get((code % PAGE) as usize).copied().unwrap_or_default(),
+    }
+}
+
+/// The entries of a page of the table; none beyond it.
+#[inline]
+pub(crate) fn page(page: u32) -> &'static [Letter] {
+    let Some(slot) = TABLE.get(page as usize) else { return &[] };
+    slot.get_or_init(|| (page * PAGE..(page + 1) * PAGE).map(Letter::of).collect())
 }
 
 impl Letter {
@@ -79,7 +86,7 @@ impl Letter {
 
     /// The entry of a frequent Han character, without the table: it would not stay in the cache.
     #[inline]
-    fn han(code: u32) -> Self {
+    pub(crate) fn han(code: u32) -> Self {
         let utf8 = 0x80_80E0 | code >> 12 | (code >> 6 & 0x3F) << 8 | (code & 0x3F) << 16;
         let flags = SPACELESS | CHARACTER | LETTER;
         Self { out: u64::from(utf8), flags, len: 3, leading: 0, trailing: 0 }
@@ -184,20 +191,18 @@ impl Letter {
         self.is(APOSTROPHE | QUOTE)
     }
 
-    /// Adds its folded form. `before` is the combining class that the word ends with so far; none
-    /// where the form depends on neighbours, and the word must be folded as a whole.
+    /// Bytes of its folded form, the first one lowest, their number, and the combining class that
+    /// the word then ends with. `before` is the class that it ends with so far; none where the form
+    /// depends on neighbours, and the word must be folded as a whole.
     #[inline]
-    pub(crate) fn fold_into(self, out: &mut Vec<u8>, before: u8) -> Option<u8> {
+    pub(crate) fn folded(self, before: u8) -> Option<(u64, usize, u8)> {
         if self.is(BOUND) || (self.leading != 0 && before > self.leading) {
             return None;
         }
         if self.is(INVISIBLE) {
-            return Some(before);
+            return Some((0, 0, before));
         }
-        let end = out.len() + usize::from(self.len);
-        out.extend_from_slice(&self.out.to_le_bytes());
-        out.truncate(end);
-        Some(self.trailing)
+        Some((self.out, usize::from(self.len), self.trailing))
     }
 }
 
@@ -244,7 +249,9 @@ mod tests {
         let mut out = Vec::new();
         let mut class = 0;
         for c in word.chars() {
-            class = letter(u32::from(c)).fold_into(&mut out, class)?;
+            let (bytes, length, after) = letter(u32::from(c)).folded(class)?;
+            out.extend_from_slice(&bytes.to_le_bytes()[..length]);
+            class = after;
         }
         Some(String::from_utf8(out).unwrap())
     }

@@ -2,16 +2,19 @@
 //! used again: what the engine reads. Words are kept as folded bytes side by side, so that a chain's
 //! joined word is the stretch from its first word to its last.
 
+mod marks;
 mod scan;
 
+use crate::text::stream::marks::Marks;
 use crate::text::stream::scan::Scan;
 use crate::text::tokens::Chain;
 
 /// A position, or the gap between two paragraphs or texts, which takes a position too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Piece {
-    /// Where its folded form begins.
+    /// Where its folded form lies.
     start: u32,
+    end: u32,
     /// Bytes of its text; the same bounds as a token has.
     pub(crate) from: u32,
     pub(crate) to: u32,
@@ -20,12 +23,15 @@ pub(crate) struct Piece {
 /// Positions of one or more texts.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
+    /// Folded forms up to `end`, and room behind them.
     folded: Vec<u8>,
+    end: usize,
     pieces: Vec<Piece>,
     chains: Vec<Chain>,
     breaks: Vec<u32>,
     has_empty: bool,
     whole: String,
+    marks: Marks,
 }
 
 const GAP: u32 = u32::MAX;
@@ -33,7 +39,7 @@ const GAP: u32 = u32::MAX;
 impl Stream {
     /// Forgets every text.
     pub(crate) fn clear(&mut self) {
-        self.folded.clear();
+        self.end = 0;
         self.pieces.clear();
         self.chains.clear();
         self.breaks.clear();
@@ -43,13 +49,35 @@ impl Stream {
     /// Adds at most `limit` code points of a text.
     pub(crate) fn read(&mut self, text: &str, limit: usize) {
         let text = cut(text, limit);
-        Scan::new(text, self).run();
+        // Taken out, so that the scan can read them while it writes.
+        let mut marks = std::mem::take(&mut self.marks);
+        marks.read(text.as_bytes());
+        Scan::new(text, &marks, self).run();
+        self.marks = marks;
     }
 
     /// Ends a text: nothing is found across.
     pub(crate) fn end_text(&mut self) {
         self.breaks.push(narrow(self.pieces.len()));
-        self.pieces.push(Piece { start: narrow(self.folded.len()), from: GAP, to: GAP });
+        self.pieces.push(Piece::gap(narrow(self.end)));
+    }
+
+    /// Adds the first bytes to the folded forms.
+    #[inline]
+    fn put<const N: usize>(&mut self, bytes: [u8; N], length: usize) {
+        let place = self.folded.get_mut(self.end..).and_then(|rest| rest.first_chunk_mut::<N>());
+        match place {
+            Some(place) => *place = bytes,
+            None => self.grow(&bytes),
+        }
+        self.end += length;
+    }
+
+    #[cold]
+    fn grow(&mut self, bytes: &[u8]) {
+        self.folded.truncate(self.end);
+        self.folded.extend_from_slice(bytes);
+        self.folded.resize(2 * self.folded.len() + 64, 0);
     }
 
     /// Number of positions, gaps included.
@@ -80,18 +108,14 @@ impl Stream {
     #[inline]
     pub(crate) fn form(&self, first: usize, last: usize) -> &[u8] {
         let start = self.pieces.get(first).map_or(0, |p| p.start as usize);
-        let end = self.pieces.get(last + 1).map_or(self.folded.len(), |p| p.start as usize);
+        let end = self.pieces.get(last).map_or(0, |p| p.end as usize);
         self.folded.get(start..end).unwrap_or_default()
     }
 
-    /// The first eight bytes of a position's form, the first one lowest, and its length.
+    /// All folded forms, and more: for [`Piece::form`].
     #[inline]
-    pub(crate) fn key(&self, at: usize) -> (u64, usize) {
-        let start = self.pieces.get(at).map_or(0, |p| p.start as usize);
-        let end = self.pieces.get(at + 1).map_or(self.folded.len(), |p| p.start as usize);
-        let length = end - start;
-        let word = load(&self.folded, start);
-        (if length >= 8 { word } else { word & ((1 << (8 * length)) - 1) }, length)
+    pub(crate) fn folded(&self) -> &[u8] {
+        &self.folded
     }
 }
 
@@ -100,6 +124,16 @@ impl Piece {
     #[inline]
     pub(crate) fn is_gap(self) -> bool {
         self.to == GAP
+    }
+
+    fn gap(at: u32) -> Self {
+        Self { start: at, end: at, from: GAP, to: GAP }
+    }
+
+    /// Where its folded form begins, and its length.
+    #[inline]
+    pub(crate) fn form(self) -> (usize, usize) {
+        (self.start as usize, (self.end - self.start) as usize)
     }
 }
 

@@ -196,3 +196,40 @@ fn the_schema_is_printed() {
     let ran = run(folder.path(), &["rules", "schema"], "");
     assert_eq!((ran.code, ran.out), (0, wirebell::rules::schema()));
 }
+
+#[test]
+fn bench_match_tells_its_figures_and_agrees_with_the_definitions() {
+    let folder = folder(GOOD);
+    let bodies = [
+        "The car ferry from Dover was suspended at noon, and the sea-wall at Calais is closed today.",
+        "昨日、港口關閉のためガス漏れが発生した。渡輪停航も続いている。",
+        "Порт Київ закрито через шторм, паромники чекають на березі вже другу добу поспіль, каже мер.",
+    ];
+    let lines: Vec<String> = (0..)
+        .zip(bodies)
+        .map(|(id, body)| {
+            serde_json::json!({"id": format!("a{id}"), "title": "", "body": body}).to_string()
+        })
+        .collect();
+    std::fs::write(folder.path().join("articles.jsonl"), lines.join("\n")).unwrap();
+    let bench = |more: &[&str]| {
+        let mut args = vec!["bench", "match", "--articles", "articles.jsonl", "--passes", "1"];
+        args.extend(["--verify", "--output", "json"]);
+        args.extend(more);
+        let ran = run(folder.path(), &args, "");
+        assert_eq!(ran.code, 0, "{args:?} {}", ran.err);
+        serde_json::from_str::<Value>(&ran.out).unwrap()
+    };
+    let made = ["--generate", "200"];
+    let first = bench(&made);
+    assert_eq!((&first["rules"], &first["articles"]), (&Value::from(200), &Value::from(3)));
+    assert_eq!(first["verified"], 3);
+    assert!(first["matches"].as_u64().unwrap() > 0, "{first}");
+    for name in ["mean_us", "p50_us", "p99_us", "build_ms", "rss_mb"] {
+        assert!(first[name].is_number(), "{name}: {first}");
+    }
+    // The dictionaries are seeded anew in each process.
+    assert_eq!(first["hash"], bench(&made)["hash"]);
+    assert_eq!(bench(&["--generate", "50", "--literals"])["verified"], 3);
+    assert_eq!(bench(&["--rules", "config/rules.yaml"])["matches"], 1);
+}

@@ -7,13 +7,17 @@ use unicode_normalization::is_nfkc_quick;
 use crate::rules::engine::Engine;
 use crate::rules::engine::NONE;
 use crate::rules::engine::bits::Bits;
+use crate::rules::engine::dictionary::UNKNOWN;
 use crate::rules::engine::phrase::FIRST;
+use crate::rules::engine::phrase::LIVE;
+use crate::rules::engine::phrase::SECOND;
 use crate::rules::engine::phrase::pair_key;
 use crate::rules::value::Interval;
 use crate::text::class::Class;
 use crate::text::class::class;
 use crate::text::stream::Stream;
 use crate::text::stream::load;
+use crate::text::tokens::Chain;
 use crate::text::tokens::is_kept;
 
 /// A place of a term, and the one found before it.
@@ -35,14 +39,16 @@ pub(super) struct Seen {
     /// The plain term of each position and of each chain.
     terms: Vec<u32>,
     chain_terms: Vec<u32>,
-    /// Positions that stand for a plain term.
+    /// Positions whose terms matter by themselves, and those that may end a pair.
     known: Vec<u32>,
-    /// Whether any chain stands for a term.
+    pairs: Vec<u32>,
+    /// Whether any chain stands for a term, and whether for one by its form alone.
     has_chains: bool,
+    has_plain_chains: bool,
     /// Terms found by more than their form, by position and by chain; sorted.
     extras: Vec<(u32, u32)>,
     chain_extras: Vec<(u32, u32)>,
-    /// The last place of each term that is seen.
+    /// The last place of each term and pair that is seen.
     heads: Vec<u32>,
     occurrences: Vec<Occurrence>,
     found: Vec<u32>,
@@ -56,12 +62,13 @@ impl Seen {
     pub(super) fn clear(&mut self, engine: &Engine) {
         self.keys.clear();
         self.keys.fit((engine.first_list + engine.list_count) as usize);
-        self.heads.resize(engine.terms.len(), NONE);
+        self.heads.resize(engine.first_list as usize, NONE);
         self.active.clear();
         self.stream.clear();
         self.terms.clear();
         self.chain_terms.clear();
         self.has_chains = false;
+        self.has_plain_chains = false;
         self.extras.clear();
         self.chain_extras.clear();
         self.occurrences.clear();
@@ -81,47 +88,72 @@ impl Seen {
 
     /// Looks up every word.
     pub(super) fn look_up(&mut self, engine: &Engine, texts: (&str, &str)) {
-        let stream = &self.stream;
-        self.terms.extend(stream.pieces().iter().enumerate().map(|(at, piece)| {
-            if piece.is_gap() {
-                return NONE;
-            }
-            let (key, length) = stream.key(at);
-            let term = match length {
-                0..=8 => engine.terms.find_short(key),
-                _ => engine.terms.find(stream.form(at, at)),
-            };
-            term.unwrap_or(NONE)
-        }));
-        self.list_known();
+        self.find_terms(engine);
+        for at in 0..self.stream.chains().len() {
+            self.look_up_chain(engine, at);
+        }
+        self.has_plain_chains = self.has_chains;
+        let pairs = self.sort_out();
         for number in 0..self.known.len() {
             let at = self.known.get(number).copied().unwrap_or(NONE);
             let term = self.terms.get(at as usize).copied().unwrap_or(NONE);
             self.hit(term, Interval { first: at, last: at });
         }
-        for at in 0..self.stream.chains().len() {
-            self.look_up_chain(engine, at);
-        }
-        if engine.pair_count > 0 {
-            self.pair_up(engine);
+        self.pair_up(engine, pairs);
+        if self.has_chains {
+            self.pair_chains(engine);
         }
         if engine.terms.has_patterns() {
             self.look_up_patterns(engine, texts);
         }
     }
 
-    /// Lists the positions that stand for a term; written without a branch on which ones do.
-    fn list_known(&mut self) {
-        self.known.clear();
-        self.known.resize(self.terms.len(), 0);
-        let mut count = 0;
-        for (at, term) in (0_u32..).zip(&self.terms) {
-            if let Some(slot) = self.known.get_mut(count) {
+    /// The term of each position, with its tags.
+    fn find_terms(&mut self, engine: &Engine) {
+        let pieces = self.stream.pieces();
+        self.terms.resize(pieces.len(), UNKNOWN);
+        self.known.resize(pieces.len(), 0);
+        let mut again = 0;
+        for ((at, piece), term) in (0_u32..).zip(pieces).zip(&mut self.terms) {
+            let (found, is_open) = engine.terms.glance(self.stream.folded(), piece.form());
+            *term = if piece.is_gap() { UNKNOWN } else { found };
+            if let Some(slot) = self.known.get_mut(again) {
                 *slot = at;
             }
-            count += usize::from(*term != NONE);
+            again += usize::from(is_open);
         }
-        self.known.truncate(count);
+        for at in self.known.iter().take(again) {
+            let at = *at as usize;
+            if let Some(term) = self.terms.get_mut(at)
+                && !pieces.get(at).is_none_or(|piece| piece.is_gap())
+            {
+                *term = engine.terms.find_tagged(self.stream.form(at, at));
+            }
+        }
+    }
+
+    /// Takes the tags off, and lists what they ask for: terms that matter, and words that may end a
+    /// pair, whose number is given. Written without a branch on which ones do.
+    fn sort_out(&mut self) -> usize {
+        self.pairs.resize(self.terms.len(), 0);
+        // A phrase over a chain is looked for from any of its words.
+        let all = self.has_plain_chains;
+        let (mut known, mut pairs, mut before) = (0, 0, 0);
+        for (at, term) in (0_u32..).zip(&mut self.terms) {
+            let tagged = *term;
+            *term = tagged & UNKNOWN;
+            if let Some(slot) = self.known.get_mut(known) {
+                *slot = at;
+            }
+            known += usize::from((tagged & LIVE != 0) | (all & (*term != UNKNOWN)));
+            if let Some(slot) = self.pairs.get_mut(pairs) {
+                *slot = at;
+            }
+            pairs += usize::from((before & FIRST != 0) & (tagged & SECOND != 0));
+            before = tagged;
+        }
+        self.known.truncate(known);
+        pairs
     }
 
     fn look_up_chain(&mut self, engine: &Engine, at: usize) {
@@ -135,58 +167,78 @@ impl Seen {
         }
     }
 
+    /// Notes a place of a term or pair.
     #[inline]
-    fn hit(&mut self, term: u32, at: Interval) {
-        let Some(head) = self.heads.get_mut(term as usize) else { return };
+    fn hit(&mut self, key: u32, at: Interval) {
+        let Some(head) = self.heads.get_mut(key as usize) else { return };
         let number = u32::try_from(self.occurrences.len()).unwrap_or(NONE);
-        let next = if self.keys.add(term) {
-            self.active.push(term);
-            NONE
-        } else {
-            *head
-        };
+        let is_new = self.keys.put(key);
+        // Pushed in any case: whether a word is new is anybody's guess.
+        self.active.push(key);
+        self.active.truncate(self.active.len() - usize::from(!is_new));
+        let next = if is_new { NONE } else { *head };
         *head = number;
         self.occurrences.push(Occurrence { at, next });
     }
 
-    /// Finds the pairs that anchor something.
-    fn pair_up(&mut self, engine: &Engine) {
-        for number in 0..self.known.len() {
-            let at = self.known.get(number).copied().unwrap_or(NONE) as usize;
-            if let Some([first, second]) = self.terms.get(at.wrapping_sub(1)..=at) {
-                self.pair(engine, *first, *second);
+    /// Finds the pairs that anchor something among those listed.
+    fn pair_up(&mut self, engine: &Engine, listed: usize) {
+        let key = |terms: &[u32], at: u32| {
+            let at = at as usize;
+            let pair = terms.get(at.wrapping_sub(1)..=at).and_then(|p| p.first_chunk::<2>());
+            pair.map_or(0, |[first, second]| pair_key(*first, *second))
+        };
+        let mut count = 0;
+        for number in 0..listed {
+            let Some(at) = self.pairs.get(number).copied() else { break };
+            if let Some(slot) = self.pairs.get_mut(count) {
+                *slot = at;
+            }
+            count += usize::from(engine.pairs.may_have(key(&self.terms, at)));
+        }
+        self.found.clear();
+        self.found.extend(self.pairs.iter().take(count).map(|at| {
+            let (pair, is_open) = engine.pairs.glance_number(key(&self.terms, *at));
+            if is_open { NONE } else { pair }
+        }));
+        for number in 0..count {
+            let (Some(at), Some(pair)) = (self.pairs.get(number), self.found.get(number)) else {
+                break;
+            };
+            let (at, mut pair) = (*at, *pair);
+            if pair == NONE {
+                pair = engine.pairs.find_number(key(&self.terms, at)).unwrap_or(UNKNOWN);
+            }
+            if pair != UNKNOWN {
+                self.hit(engine.first_pair + pair, Interval { first: at - 1, last: at });
             }
         }
-        if !self.has_chains {
-            return;
-        }
+        self.found.clear();
+    }
+
+    /// Finds pairs of which one is a chain.
+    fn pair_chains(&mut self, engine: &Engine) {
         let term = |s: &Self, at: u32| s.terms.get(at as usize).copied().unwrap_or(NONE);
         let mut before = None;
         for at in 0..self.stream.chains().len() {
-            let Some(chain) = self.stream.chains().get(at).copied() else { return };
+            let Some(Chain { first, last }) = self.stream.chains().get(at).copied() else { return };
             let joined = self.chain_terms.get(at).copied().unwrap_or(NONE);
-            let left = chain.first.wrapping_sub(1);
-            self.pair(engine, term(self, left), joined);
-            self.pair(engine, joined, term(self, chain.last + 1));
-            if let Some((last, previous)) = before
-                && last == left
+            let left = first.wrapping_sub(1);
+            let after = last + 1;
+            self.pair(engine, (term(self, left), joined), Interval { first: left, last });
+            self.pair(engine, (joined, term(self, after)), Interval { first, last: after });
+            if let Some((previous_first, previous_last, previous)) = before
+                && previous_last == left
             {
-                self.pair(engine, previous, joined);
+                self.pair(engine, (previous, joined), Interval { first: previous_first, last });
             }
-            before = Some((chain.last, joined));
+            before = Some((first, last, joined));
         }
     }
 
-    #[inline]
-    fn pair(&mut self, engine: &Engine, first: u32, second: u32) {
-        let ends = |term: u32| engine.pair_ends.get(term as usize).copied().unwrap_or(0);
-        if ends(first) & FIRST & (ends(second) >> 1) != 0
-            && let Some(pair) = engine.pairs.find_rare(pair_key(first, second))
-        {
-            let key = engine.first_pair + pair;
-            if self.keys.add(key) {
-                self.active.push(key);
-            }
+    fn pair(&mut self, engine: &Engine, (first, second): (u32, u32), at: Interval) {
+        if let Some(pair) = engine.pairs.find_number(pair_key(first, second)) {
+            self.hit(engine.first_pair + pair, at);
         }
     }
 
@@ -284,16 +336,21 @@ impl Seen {
             || self.chain_extras.binary_search(&(chain, term)).is_ok()
     }
 
+    /// Whether chains stand for terms by their form alone.
+    pub(super) fn has_plain_chains(&self) -> bool {
+        self.has_plain_chains
+    }
+
     /// Whether places may be chains.
     pub(super) fn has_chains(&self) -> bool {
         self.has_chains
     }
 
-    /// The places of a term, in no particular order; some may come twice.
+    /// The places of a term or pair, in no particular order; some may come twice.
     #[inline]
-    pub(super) fn places(&self, term: u32) -> impl Iterator<Item = Interval> + use<'_> {
-        let mut next = match self.keys.has(term) {
-            true => self.heads.get(term as usize).copied().unwrap_or(NONE),
+    pub(super) fn places(&self, key: u32) -> impl Iterator<Item = Interval> + use<'_> {
+        let mut next = match self.keys.has(key) {
+            true => self.heads.get(key as usize).copied().unwrap_or(NONE),
             false => NONE,
         };
         std::iter::from_fn(move || {

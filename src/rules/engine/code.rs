@@ -6,9 +6,9 @@ use crate::rules::query::Scope;
 
 /// Kinds of nodes and what follows the first number.
 ///
-/// `TERM term` · `PHRASE rarest terms…` · `PATH words joined terms… (first last term)…` ·
+/// `TERM term` · `PHRASE key place terms…` · `PATH words joined terms… (first last term)…` ·
 /// `LIST number` · `OR`, `AND`, `NOT` nodes… · `NEAR nearness distance left right` ·
-/// `FIELD scope node`
+/// `FIELD scope node` · `ANY terms…`
 pub(super) const TERM: u32 = 0;
 pub(super) const PHRASE: u32 = 1;
 pub(super) const PATH: u32 = 2;
@@ -18,6 +18,7 @@ pub(super) const AND: u32 = 5;
 pub(super) const NOT: u32 = 6;
 pub(super) const NEAR: u32 = 7;
 pub(super) const FIELD: u32 = 8;
+pub(super) const ANY: u32 = 9;
 
 const KIND_BITS: u32 = 4;
 
@@ -50,6 +51,20 @@ impl Code {
         if let Some(head) = self.0.get_mut(at as usize) {
             *head |= length << KIND_BITS;
         }
+    }
+
+    /// Ends the OR that began at a place. One of nothing but terms becomes ANY.
+    pub(super) fn end_or(&mut self, at: At) {
+        let parts = self.slice(at + 1, self.next());
+        let (terms, rest) = parts.as_chunks::<2>();
+        let term = TERM | 2 << KIND_BITS;
+        if !terms.is_empty() && rest.is_empty() && terms.iter().all(|[head, _]| *head == term) {
+            let terms: Vec<u32> = terms.iter().map(|[_, term]| *term).collect();
+            self.0.truncate(at as usize);
+            self.0.push(ANY);
+            self.0.extend(terms);
+        }
+        self.end(at);
     }
 
     /// Bytes of its buffer.

@@ -51,6 +51,8 @@ pub(super) struct Compiler<'n> {
     done: Vec<Option<List>>,
     /// What each anchor leads to.
     posts: Vec<(Key, Goal, Option<Key>)>,
+    /// Whether it is asked where the words stand that are compiled, not only whether they do.
+    pub(super) has_places: bool,
 }
 
 impl<'n> Compiler<'n> {
@@ -61,6 +63,7 @@ impl<'n> Compiler<'n> {
             lists,
             done: vec![None; lists.len()],
             posts: Vec::new(),
+            has_places: false,
         }
     }
 
@@ -71,7 +74,10 @@ impl<'n> Compiler<'n> {
         }
         places.iter().flat_map(|p| *p).for_each(|item| phrase::count(&item.query, &mut self));
         self.lists.iter().flatten().for_each(|entry| phrase::count(entry, &mut self));
+        // A list may stand at a distance from something.
+        self.has_places = true;
         (0..self.lists.len()).for_each(|list| self.list(list));
+        self.has_places = false;
         for (number, matcher) in (0..).zip(matchers) {
             self.rule(number, matcher);
         }
@@ -129,14 +135,20 @@ impl<'n> Compiler<'n> {
             groups.push((group.len() > MANY).then(|| self.items(group)));
         }
         let unless_list = (matcher.unless.len() > MANY).then(|| self.items(&matcher.unless));
-        let at = self.engine.code.begin(code::AND);
+        let at = self.engine.code.next();
+        let is_one = matcher.groups.len() == 1;
+        if !is_one {
+            self.engine.code.begin(code::AND);
+        }
         let mut anchors = Vec::new();
         for (group, list) in matcher.groups.iter().zip(&groups) {
             let part = self.group(group, list.as_ref());
             bound = bound.or_larger(part.bound);
             anchors.push(part.anchor);
         }
-        self.engine.code.end(at);
+        if !is_one {
+            self.engine.code.end(at);
+        }
         let mut unless = NONE;
         if !matcher.unless.is_empty() {
             unless = self.engine.code.next();
@@ -180,7 +192,7 @@ impl<'n> Compiler<'n> {
         }
         let at = self.engine.code.begin(code::OR);
         let parts: Vec<Part> = group.iter().map(|item| self.node(&item.query)).collect();
-        self.engine.code.end(at);
+        self.engine.code.end_or(at);
         let bound = parts.iter().fold(Bound::default(), |b, part| b.or_larger(part.bound));
         Part { anchor: Anchor::any(parts.into_iter().map(|p| p.anchor)), bound }
     }
@@ -221,7 +233,9 @@ impl<'n> Compiler<'n> {
                 let at = self.engine.code.begin(code::NEAR);
                 self.engine.code.push(nearness_number(near.nearness));
                 self.engine.code.push(near.distance);
+                let outer = std::mem::replace(&mut self.has_places, true);
                 let (left, right) = (self.node(&near.left), self.node(&near.right));
+                self.has_places = outer;
                 self.engine.code.end(at);
                 let bound = Bound::near(near, left.bound, right.bound);
                 let anchor = match near.nearness {
@@ -243,7 +257,10 @@ impl<'n> Compiler<'n> {
     fn some(&mut self, kind: u32, nodes: &[Node]) -> (Vec<Part>, Part) {
         let at = self.engine.code.begin(kind);
         let parts: Vec<Part> = nodes.iter().map(|node| self.node(node)).collect();
-        self.engine.code.end(at);
+        match kind {
+            code::OR => self.engine.code.end_or(at),
+            _ => self.engine.code.end(at),
+        }
         let bounds: Vec<Bound> = parts.iter().map(|p| p.bound).collect();
         (parts, Part { anchor: Anchor::default(), bound: Bound::sum(&bounds) })
     }
@@ -254,6 +271,16 @@ impl<'n> Compiler<'n> {
 
     /// Sorts what anchors lead to by anchor: one stretch for each.
     fn finish(mut self) -> Engine {
+        let posts = std::mem::take(&mut self.posts);
+        for (key, _, second) in &posts {
+            for key in [Some(*key), *second].into_iter().flatten() {
+                if let Key::Term(term) = key {
+                    self.enliven(&[term]);
+                }
+            }
+        }
+        let tags = &self.reading.tags;
+        self.engine.terms.tag(|term| tags.get(term as usize).copied().unwrap_or(0));
         let engine = &mut self.engine;
         let terms = u32::try_from(engine.terms.len()).unwrap_or(NONE);
         engine.first_pair = terms;
@@ -266,7 +293,7 @@ impl<'n> Compiler<'n> {
         };
         let keys = (engine.first_list + engine.list_count) as usize;
         let mut starts = vec![0_u32; keys + 1];
-        for (key, ..) in &self.posts {
+        for (key, ..) in &posts {
             if let Some(count) = starts.get_mut(number(*key) as usize + 1) {
                 *count += 1;
             }
@@ -278,8 +305,8 @@ impl<'n> Compiler<'n> {
         }
         let mut next = starts.clone();
         let empty = Posting { goal: NONE, second: NONE };
-        engine.postings = vec![empty; self.posts.len()];
-        for (key, goal, second) in &self.posts {
+        engine.postings = vec![empty; posts.len()];
+        for (key, goal, second) in &posts {
             let Some(place) = next.get_mut(number(*key) as usize) else { continue };
             if let Some(slot) = engine.postings.get_mut(*place as usize) {
                 *slot = Posting { goal: goal.packed(), second: second.map_or(NONE, number) };

@@ -6,8 +6,10 @@ use std::hash::RandomState;
 
 use crate::text::stream::load;
 
+/// What a word that is not there stands for. Numbers are smaller; the bits above are for tags.
+pub(super) const UNKNOWN: u32 = (1 << 29) - 1;
 /// Marks a free slot.
-const FREE: u32 = u32::MAX;
+const FREE: u32 = UNKNOWN;
 /// A word of at most eight bytes is its own key.
 const SHORT: u32 = u32::MAX;
 
@@ -43,6 +45,20 @@ fn multiply(a: u64, b: u64) -> u64 {
     (wide as u64) ^ ((wide >> 64) as u64)
 }
 
+/// A short word's bytes; of a longer one its length and the bytes at its ends and in the middle,
+/// hashed. Without a branch.
+#[inline]
+fn key(text: &[u8], start: usize, length: usize, seeds: (u64, u64)) -> u64 {
+    let first = load(text, start);
+    let beyond = length.saturating_sub(8);
+    let middle = load(text, start + beyond / 2);
+    let last = load(text, start + beyond);
+    let ends = multiply(first ^ seeds.0, last ^ seeds.1.rotate_left(32));
+    let long = multiply(ends ^ middle, seeds.0 ^ length as u64);
+    let short = first & u64::MAX.checked_shr(64 - 8 * length.min(8) as u32).unwrap_or(0);
+    if length > 8 { long } else { short }
+}
+
 impl Default for Dictionary {
     fn default() -> Self {
         let random = RandomState::new();
@@ -59,22 +75,43 @@ impl Dictionary {
     /// What a word stands for.
     #[inline]
     pub(super) fn find(&self, word: &[u8]) -> Option<u32> {
-        if word.len() <= 8 {
-            // A short word is its own key.
-            return self.find_number(load(word, 0));
-        }
-        let key = self.hash(word);
+        Some(self.find_tagged(word) & UNKNOWN).filter(|id| *id != UNKNOWN)
+    }
+
+    /// What a word stands for, or [`UNKNOWN`], with its tags.
+    pub(super) fn find_tagged(&self, word: &[u8]) -> u32 {
+        let key = key(word, 0, word.len(), self.seeds);
+        let is_long = word.len() > 8;
         let mut place = self.home(key);
         loop {
             let slot = self.slots.get(place).copied().unwrap_or(EMPTY);
-            if slot.id == FREE {
-                return None;
-            }
-            if slot.key == key && slot.at != SHORT && self.word(slot.at) == word {
-                return Some(slot.id);
+            let is_same = slot.key == key
+                && (slot.at != SHORT) == is_long
+                && (!is_long || self.word(slot.at) == word);
+            if slot.id == FREE || is_same {
+                return slot.id;
             }
             place = (place + 1) & (self.slots.len() - 1);
         }
+    }
+
+    /// The same for a part of a text in one look, and whether that was not enough. Written without
+    /// a branch: whether a word is long and whether it is known is anybody's guess.
+    #[inline]
+    pub(super) fn glance(&self, text: &[u8], (start, length): (usize, usize)) -> (u32, bool) {
+        let key = key(text, start, length, self.seeds);
+        let slot = self.slots.get(self.home(key)).copied().unwrap_or(EMPTY);
+        let is_same = slot.key == key;
+        let is_sure = is_same & (slot.at == SHORT) & (length <= 8);
+        (if is_same { slot.id } else { UNKNOWN }, (slot.id != FREE) & !is_sure)
+    }
+
+    /// What a number stands for in one look, and whether that was not enough.
+    #[inline]
+    pub(super) fn glance_number(&self, key: u64) -> (u32, bool) {
+        let slot = self.slots.get(self.home(key)).copied().unwrap_or(EMPTY);
+        let is_same = slot.key == key;
+        (if is_same { slot.id } else { UNKNOWN }, (slot.id != FREE) & !is_same)
     }
 
     /// What a number, or a pair of them, stands for.
@@ -103,28 +140,36 @@ impl Dictionary {
         }
     }
 
-    /// The same where most numbers that are asked for are not there.
+    /// Whether a number may be there. Nearly all that are not are told so.
     #[inline]
-    pub(super) fn find_rare(&self, key: u64) -> Option<u32> {
-        let bit = self.sieve_bit(key);
-        let word = self.sieve.get(bit / 64).copied().unwrap_or(0);
-        if word >> (bit % 64) & 1 == 0 { None } else { self.find_number(key) }
+    pub(super) fn may_have(&self, key: u64) -> bool {
+        let (place, bits) = self.sieve_bits(key);
+        self.sieve.get(place).copied().unwrap_or(0) & bits == bits
     }
 
-    #[inline]
-    fn sieve_bit(&self, key: u64) -> usize {
-        let hash = multiply(key ^ self.seeds.0, self.seeds.1) >> 20;
-        hash as usize & (self.sieve.len() * 64).saturating_sub(1)
+    /// Gives every word its tags, by what it stands for.
+    pub(super) fn tag(&mut self, tags: impl Fn(u32) -> u32) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.id != FREE) {
+            slot.id |= tags(slot.id);
+        }
     }
 
-    /// Makes ready for [`find_rare`](Self::find_rare) with eight bits or more a number.
+    /// A word of the sieve, and three bits of it.
+    #[inline]
+    fn sieve_bits(&self, key: u64) -> (usize, u64) {
+        let hash = multiply(key ^ self.seeds.0, self.seeds.1);
+        let bits = 1 << (hash >> 46 & 63) | 1 << (hash >> 52 & 63) | 1 << (hash >> 58);
+        ((hash >> 8) as usize & self.sieve.len().saturating_sub(1), bits)
+    }
+
+    /// Makes ready for [`may_have`](Self::may_have) with twelve bits or more a number.
     pub(super) fn sift(&mut self) {
-        self.sieve = vec![0; (self.count * 8).next_power_of_two().max(64) / 64];
+        self.sieve = vec![0; (self.count * 12).next_power_of_two().max(64) / 64];
         for at in 0..self.slots.len() {
             let Some(slot) = self.slots.get(at).filter(|s| s.id != FREE).copied() else { continue };
-            let bit = self.sieve_bit(slot.key);
-            if let Some(word) = self.sieve.get_mut(bit / 64) {
-                *word |= 1 << (bit % 64);
+            let (place, bits) = self.sieve_bits(slot.key);
+            if let Some(word) = self.sieve.get_mut(place) {
+                *word |= bits;
             }
         }
     }
@@ -139,7 +184,7 @@ impl Dictionary {
         let length = u32::try_from(word.len()).expect("a query is limited to a few KiB");
         self.long.extend_from_slice(&length.to_le_bytes());
         self.long.extend_from_slice(word);
-        self.insert(Slot { key: self.hash(word), id, at });
+        self.insert(Slot { key: key(word, 0, word.len(), self.seeds), id, at });
     }
 
     /// Adds a number that is not there.
@@ -183,17 +228,6 @@ impl Dictionary {
     #[inline]
     fn home(&self, key: u64) -> usize {
         multiply(key ^ self.seeds.0, self.seeds.1) as usize & (self.slots.len() - 1)
-    }
-
-    #[inline]
-    fn hash(&self, word: &[u8]) -> u64 {
-        let mut hash = self.seeds.1;
-        let mut at = 0;
-        while at < word.len() {
-            hash = multiply(hash ^ load(word, at), self.seeds.0 | 1);
-            at += 8;
-        }
-        hash
     }
 
     fn word(&self, at: u32) -> &[u8] {

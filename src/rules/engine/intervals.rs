@@ -24,7 +24,15 @@ impl Judge<'_> {
                 let inside = places.filter(|at| from <= at.first && at.last < to);
                 self.work.stack.extend(inside);
             }
-            code::PHRASE => self.words(engine.code.slice(at + 2, end), &[], scope),
+            code::ANY => {
+                let (from, to) = self.range(scope);
+                for term in engine.code.slice(at + 1, end) {
+                    let places = self.seen.places(*term);
+                    let inside = places.filter(|at| from <= at.first && at.last < to);
+                    self.work.stack.extend(inside);
+                }
+            }
+            code::PHRASE => self.words(engine.code.slice(at + 3, end), &[], scope),
             code::PATH => self.path(engine.code.slice(at + 1, end), scope),
             code::LIST => {
                 self.list(engine.code.get(at + 1), scope);

@@ -10,12 +10,16 @@ use crate::rules::engine::bits::Bits;
 use crate::rules::engine::code;
 use crate::rules::engine::code::At;
 use crate::rules::engine::code::scope_of;
+use crate::rules::engine::phrase::PAIRED;
 use crate::rules::query::Scope;
 use crate::rules::value::Interval;
 use crate::text::sentence::lead_end;
 
 /// Scopes that a list is remembered by.
 const SCOPES: usize = 4;
+
+/// Numbers of code that are fetched at once.
+const LINE: u32 = 16;
 
 /// Which rules are looked at, and what is known so far.
 #[derive(Debug, Default)]
@@ -26,6 +30,9 @@ pub(crate) struct Work {
     sure: Bits,
     numbers: Vec<u32>,
     pub(super) queue: Vec<(u32, RuleCode)>,
+    /// Means nothing: it is there to have code fetched.
+    touched: u32,
+    ranges: Vec<(u32, u32)>,
     /// Entries that may match: a chain for each list.
     entries: Bits,
     entry_heads: Vec<u32>,
@@ -75,25 +82,54 @@ impl Work {
         engine.always.iter().for_each(|rule| {
             self.candidates.add(*rule);
         });
-        let mut at = 0;
-        while let Some(key) = seen.active.get(at).copied() {
-            at += 1;
-            for posting in engine.postings(key) {
-                if posting.second != NONE && !seen.keys.has(posting.second) {
-                    continue;
+        // Lists are seen on the way.
+        let mut done = 0;
+        while done < seen.active.len() {
+            self.list_ranges_of(engine, seen.active.get(done..).unwrap_or_default());
+            done = seen.active.len();
+            for number in 0..self.ranges.len() {
+                let Some((from, to)) = self.ranges.get(number).copied() else { break };
+                self.follow(engine, (from, to, is_long), seen);
+            }
+        }
+    }
+
+    /// Where the postings of keys lie, where there are some: all first, so that the memory they lie
+    /// in is fetched side by side.
+    fn list_ranges_of(&mut self, engine: &Engine, keys: &[u32]) {
+        self.ranges.clear();
+        self.ranges.resize(keys.len(), (0, 0));
+        let mut count = 0;
+        for key in keys {
+            let range = engine.posting_range(*key);
+            if let Some(slot) = self.ranges.get_mut(count) {
+                *slot = range;
+            }
+            count += usize::from(range.0 != range.1);
+        }
+        self.ranges.truncate(count);
+        for (from, _) in &self.ranges {
+            self.touched ^= engine.postings.get(*from as usize).map_or(0, |p| p.goal);
+        }
+    }
+
+    fn follow(&mut self, engine: &Engine, (from, to, is_long): (u32, u32, bool), seen: &mut Seen) {
+        let postings = engine.postings.get(from as usize..to as usize).unwrap_or_default();
+        for posting in postings {
+            if posting.second != NONE && !seen.keys.has(posting.second) {
+                continue;
+            }
+            match Goal::of(posting.goal) {
+                Goal::Rule(rule) => {
+                    self.candidates.put(rule);
                 }
-                match Goal::of(posting.goal) {
-                    Goal::Rule(rule) => {
-                        self.candidates.add(rule);
+                Goal::Sure(rule) => {
+                    self.candidates.put(rule);
+                    if !is_long {
+                        self.sure.put(rule);
                     }
-                    Goal::Sure(rule) => {
-                        self.candidates.add(rule);
-                        if !is_long {
-                            self.sure.add(rule);
-                        }
-                    }
-                    Goal::Entry(entry) => self.enter(engine, entry, seen),
                 }
+                Goal::Entry(entry) => self.enter(engine, entry, seen),
             }
         }
     }
@@ -143,7 +179,8 @@ impl<'a> Judge<'a> {
         let work = &mut *self.work;
         work.numbers.clear();
         work.candidates.list(&mut work.numbers);
-        // All heads first: the memory they lie in is fetched side by side.
+        // All heads and the beginnings of all code first: the memory they lie in is fetched side by
+        // side.
         work.queue.clear();
         for number in &work.numbers {
             if work.sure.has(*number) {
@@ -151,6 +188,10 @@ impl<'a> Judge<'a> {
             } else if let Some(rule) = self.engine.rules.get(*number as usize) {
                 work.queue.push((*number, *rule));
             }
+        }
+        for (_, rule) in &work.queue {
+            let code = &self.engine.code;
+            work.touched ^= code.get(rule.code) ^ code.get(rule.code.saturating_add(LINE));
         }
         for at in 0..self.work.queue.len() {
             let Some((number, rule)) = self.work.queue.get(at).copied() else { return };
@@ -179,6 +220,7 @@ impl<'a> Judge<'a> {
                 holds
             }
             code::LIST => self.list_holds(engine.code.get(at + 1), scope),
+            code::ANY => self.any_holds(engine.code.slice(at + 1, end), scope),
             code::OR => self.each(at + 1, end, |s, part| s.holds(part, scope)),
             code::AND => !self.each(at + 1, end, |s, part| !s.holds(part, scope)),
             code::NOT => {
@@ -246,25 +288,38 @@ impl<'a> Judge<'a> {
         self.seen.places(term).any(|at| from <= at.first && at.last < to)
     }
 
-    /// Whether words stand side by side. All places of the rarest one are tried.
+    fn any_holds(&mut self, terms: &[u32], scope: Scope) -> bool {
+        if scope != Scope::Anywhere {
+            return terms.iter().any(|term| self.term_holds(*term, scope));
+        }
+        // Without a branch on each one.
+        terms.iter().fold(false, |any, term| any | self.seen.keys.has(*term))
+    }
+
+    /// Whether words stand side by side. All places of the rarest pair or word are tried.
     fn phrase_holds(&mut self, phrase: &[u32], scope: Scope) -> bool {
-        let Some((rarest, terms)) = phrase.split_first() else { return false };
-        if !terms.iter().all(|term| self.seen.keys.has(*term)) {
+        let [key, place, terms @ ..] = phrase else { return false };
+        let is_paired = *key & PAIRED != 0;
+        let key = if is_paired { self.engine.first_pair + (*key & !PAIRED) } else { *key };
+        if !self.seen.keys.has(key) {
             return false;
         }
         let (from, to) = self.range(scope);
-        let Some(term) = terms.get(*rarest as usize) else { return false };
         let length = u32::try_from(terms.len()).unwrap_or(0);
         let stands = |start: u32| {
             from <= start
                 && start + length <= to
                 && (start..).zip(terms).all(|(at, term)| self.seen.stands_at(*term, at))
         };
-        let mut starts = self.seen.places(*term).filter_map(|at| at.first.checked_sub(*rarest));
+        let mut starts = self.seen.places(key).filter_map(|at| at.first.checked_sub(*place));
         if starts.any(stands) {
             return true;
         }
-        if !self.seen.has_chains() {
+        let may_be_chain = match is_paired {
+            true => self.seen.has_plain_chains(),
+            false => self.seen.has_chains(),
+        };
+        if !may_be_chain {
             return false;
         }
         let start = self.work.stack.len();

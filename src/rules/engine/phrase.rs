@@ -1,5 +1,6 @@
 //! Compiles phrases: their terms, and the pair or term they are anchored by.
 
+use crate::rules::engine::NONE;
 use crate::rules::engine::anchor::Anchor;
 use crate::rules::engine::anchor::Key;
 use crate::rules::engine::anchor::Post;
@@ -10,9 +11,13 @@ use crate::rules::engine::compile::Part;
 use crate::rules::query::Node;
 use crate::rules::query::Phrase;
 
-/// A term begins or ends a pair that anchors something.
-pub(super) const FIRST: u8 = 1;
-const SECOND: u8 = 2;
+/// Tags of terms: it begins or ends a pair that anchors something.
+pub(super) const FIRST: u32 = 1 << 31;
+pub(super) const SECOND: u32 = 1 << 30;
+/// Something asks for the term by itself, not only for the pairs it is part of.
+pub(super) const LIVE: u32 = 1 << 29;
+/// Marks a pair among terms.
+pub(super) const PAIRED: u32 = 1 << 31;
 
 /// How much rarer a pair is than its rarer word.
 const PAIR: f32 = 0.1;
@@ -54,17 +59,15 @@ pub(super) fn compile(phrase: &Phrase, compiler: &mut Compiler<'_>) -> Part {
         let at = compiler.begin(code::TERM);
         compiler.engine.code.push(*term);
         compiler.engine.code.end(at);
+        compiler.enliven(&terms);
         let anchor = Anchor::one(Key::Term(*term), None, compiler.cost(*term), true);
         return Part { anchor, bound };
     }
     if joined.is_empty() {
-        let rarest = compiler.rarest(terms.iter().copied().enumerate()).map_or(0, |(at, _)| at);
-        let at = compiler.begin(code::PHRASE);
-        compiler.engine.code.push(u32::try_from(rarest).unwrap_or(0));
-        terms.iter().for_each(|term| compiler.engine.code.push(*term));
-        compiler.engine.code.end(at);
-        return Part { anchor: plain_anchor(&terms, compiler), bound };
+        return Part { anchor: plain(&terms, compiler), bound };
     }
+    compiler.enliven(&terms);
+    joined.iter().for_each(|(_, _, term)| compiler.enliven(&[*term]));
     let narrow = |n: usize| u32::try_from(n).unwrap_or(0);
     let at = compiler.begin(code::PATH);
     compiler.engine.code.push(narrow(terms.len()));
@@ -79,27 +82,50 @@ pub(super) fn compile(phrase: &Phrase, compiler: &mut Compiler<'_>) -> Part {
     Part { anchor: path_anchor(&terms, &joined, compiler), bound }
 }
 
-/// The rarest pair of plain words, else the rarest word.
-fn plain_anchor(terms: &[u32], compiler: &mut Compiler<'_>) -> Anchor {
-    let pairs = terms.windows(2).enumerate().filter_map(|(at, pair)| {
-        let [a, b] = pair else { return None };
-        let plain = compiler.engine.terms.is_plain(*a) && compiler.engine.terms.is_plain(*b);
-        plain.then(|| (at, (*a, *b), compiler.cost(*a) * compiler.cost(*b)))
-    });
-    let rarest = pairs.min_by(|(_, _, a), (_, _, b)| a.total_cmp(b));
-    let Some((at, pair, _)) = rarest else {
-        let Some((place, term)) = compiler.rarest(terms.iter().copied().enumerate()) else {
-            return Anchor::default();
-        };
-        let others = terms.iter().copied().enumerate().filter(|(n, _)| *n != place);
-        let second = compiler.rarest(others).map(|(_, term)| Key::Term(term));
-        return Anchor::one(Key::Term(term), second, compiler.cost(term), false);
+/// Compiles a phrase without hyphens. It is looked for where its rarest pair of words stands, and
+/// anchored by that and the next rarest pair. Words found by more than their form make no pairs:
+/// then by its rarest words.
+fn plain(terms: &[u32], compiler: &mut Compiler<'_>) -> Anchor {
+    let is_plain = terms.iter().all(|term| compiler.engine.terms.is_plain(*term));
+    if !is_plain || compiler.has_places {
+        compiler.enliven(terms);
+    }
+    let (key, at, anchor) = match is_plain {
+        true => by_pairs(terms, compiler),
+        false => by_words(terms, compiler),
     };
-    let others = terms.iter().copied().enumerate().filter(|(n, _)| *n != at && *n != at + 1);
-    let second = compiler.rarest(others).map(|(_, term)| Key::Term(term));
-    let key = Key::Pair(compiler.pair(pair));
+    let start = compiler.begin(code::PHRASE);
+    let code = &mut compiler.engine.code;
+    code.push(key);
+    code.push(u32::try_from(at).unwrap_or(0));
+    terms.iter().for_each(|term| code.push(*term));
+    code.end(start);
+    anchor
+}
+
+/// The key of a phrase's code, its place among the words, and the anchor.
+fn by_pairs(terms: &[u32], compiler: &mut Compiler<'_>) -> (u32, usize, Anchor) {
+    let pairs: Vec<(u32, u32)> = terms.windows(2).map(|w| (w[0], w[1])).collect();
+    let rarest = |compiler: &Compiler<'_>, without: Option<usize>| {
+        let cost = |(a, b): (u32, u32)| compiler.cost(a) * compiler.cost(b);
+        let pairs = pairs.iter().copied().enumerate().filter(|(at, _)| Some(*at) != without);
+        pairs.min_by(|(_, a), (_, b)| cost(*a).total_cmp(&cost(*b)))
+    };
+    let Some((at, pair)) = rarest(compiler, None) else { return (NONE, 0, Anchor::default()) };
+    let number = compiler.pair(pair);
+    let second = rarest(compiler, Some(at)).map(|(_, other)| Key::Pair(compiler.pair(other)));
     let cost = PAIR * compiler.cost(pair.0).min(compiler.cost(pair.1));
-    Anchor::one(key, second, cost, terms.len() == 2)
+    let anchor = Anchor::one(Key::Pair(number), second, cost, terms.len() == 2);
+    (PAIRED | number, at, anchor)
+}
+
+fn by_words(terms: &[u32], compiler: &mut Compiler<'_>) -> (u32, usize, Anchor) {
+    let all = || terms.iter().copied().enumerate();
+    let Some((at, term)) = compiler.rarest(all()) else { return (NONE, 0, Anchor::default()) };
+    let others = all().filter(|(n, _)| *n != at);
+    let second = compiler.rarest(others).map(|(_, term)| Key::Term(term));
+    let anchor = Anchor::one(Key::Term(term), second, compiler.cost(term), false);
+    (term, at, anchor)
 }
 
 /// A word that every path goes through, or for one of the hyphened words its rarest part and its
@@ -136,6 +162,15 @@ impl Compiler<'_> {
         self.reading.costs.get(term as usize).copied().unwrap_or(1.0)
     }
 
+    /// Notes that something asks for terms by themselves.
+    pub(super) fn enliven(&mut self, terms: &[u32]) {
+        for term in terms {
+            if let Some(tags) = self.reading.tags.get_mut(*term as usize) {
+                *tags |= LIVE;
+            }
+        }
+    }
+
     fn rarest(&self, terms: impl Iterator<Item = (usize, u32)>) -> Option<(usize, u32)> {
         terms.min_by(|(_, a), (_, b)| self.cost(*a).total_cmp(&self.cost(*b)))
     }
@@ -149,10 +184,9 @@ impl Compiler<'_> {
         let number = self.engine.pair_count;
         self.engine.pair_count += 1;
         self.engine.pairs.add_number(key, number);
-        self.engine.pair_ends.resize(self.engine.terms.len(), 0);
         for (end, term) in [(FIRST, first), (SECOND, second)] {
-            if let Some(ends) = self.engine.pair_ends.get_mut(term as usize) {
-                *ends |= end;
+            if let Some(tags) = self.reading.tags.get_mut(term as usize) {
+                *tags |= end;
             }
         }
         number

@@ -53,6 +53,8 @@ pub(super) struct Reading {
     pub(super) costs: Vec<f32>,
     /// Number of phrases that each term stands in.
     pub(super) uses: Vec<u32>,
+    /// Of each term.
+    pub(super) tags: Vec<u32>,
 }
 
 const START_BITS: u32 = 16;
@@ -84,10 +86,20 @@ impl Terms {
         self.plain.find(form)
     }
 
-    /// The term with a folded form of at most eight bytes, the first one lowest.
+    /// The term with a folded form, with its tags, and whether one look was not enough.
     #[inline]
-    pub(super) fn find_short(&self, key: u64) -> Option<u32> {
-        self.plain.find_number(key)
+    pub(super) fn glance(&self, text: &[u8], form: (usize, usize)) -> (u32, bool) {
+        self.plain.glance(text, form)
+    }
+
+    /// The term with a folded form, with its tags.
+    pub(super) fn find_tagged(&self, form: &[u8]) -> u32 {
+        self.plain.find_tagged(form)
+    }
+
+    /// Gives terms their tags.
+    pub(super) fn tag(&mut self, tags: impl Fn(u32) -> u32) {
+        self.plain.tag(tags);
     }
 
     /// The term of a query's word, which may be new.
@@ -122,6 +134,7 @@ impl Terms {
         self.kinds.push(kind);
         reading.costs.push(rarity(word));
         reading.uses.push(0);
+        reading.tags.push(0);
         next
     }
 

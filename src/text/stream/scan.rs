@@ -1,51 +1,23 @@
-//! Reads a text character by character, or eight ASCII characters at a time.
+//! Reads a text character by character, or runs of ASCII letters and digits at once.
 
 use crate::text::fold::fold;
 use crate::text::letters::Letter;
 use crate::text::letters::letter;
-use crate::text::stream::GAP;
+use crate::text::letters::page;
 use crate::text::stream::Piece;
 use crate::text::stream::Stream;
 use crate::text::stream::load;
+use crate::text::stream::marks::Marks;
 use crate::text::stream::narrow;
 use crate::text::tokens::Chain;
-
-/// Whether a byte is an ASCII letter or digit.
-const IS_WORD: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        table[byte as usize] = (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
-    }
-    table
-};
-
-const HIGH: u64 = 0x8080_8080_8080_8080;
-const ONES: u64 = 0x0101_0101_0101_0101;
-
-/// Bytes between two ASCII characters, as the high bit of each; all bytes are ASCII.
-#[inline]
-fn between(x: u64, low: u8, high: u8) -> u64 {
-    let from = x + (0x80 - u64::from(low)) * ONES;
-    let beyond = x + (0x7F - u64::from(high)) * ONES;
-    from & !beyond & HIGH
-}
-
-/// The ASCII letters and digits a word begins with: their number and small forms.
-#[inline]
-fn ascii_run(word: u64) -> (u64, usize) {
-    let x = word & !HIGH;
-    let upper = between(x, b'A', b'Z');
-    let small = x | (upper >> 2);
-    let fits = (between(small, b'a', b'z') | between(x, b'0', b'9')) & !(word & HIGH);
-    (small, ((!fits & HIGH).trailing_zeros() / 8) as usize)
-}
 
 /// A text under way into a stream.
 pub(super) struct Scan<'t, 's> {
     text: &'t str,
     bytes: &'t [u8],
+    marks: &'t Marks,
+    /// Entries of the block that kana and its punctuation lie in.
+    kana: &'static [Letter],
     out: &'s mut Stream,
     /// Whether a paragraph has ended since the last position.
     gap: bool,
@@ -65,20 +37,40 @@ struct Open {
 }
 
 impl<'t, 's> Scan<'t, 's> {
-    pub(super) fn new(text: &'t str, out: &'s mut Stream) -> Self {
-        Self { text, bytes: text.as_bytes(), out, gap: false }
+    pub(super) fn new(text: &'t str, marks: &'t Marks, out: &'s mut Stream) -> Self {
+        Self { text, bytes: text.as_bytes(), marks, kana: page(0x30), out, gap: false }
     }
 
     pub(super) fn run(mut self) {
         let mut at = 0;
-        while let Some(byte) = self.bytes.get(at).copied() {
-            if IS_WORD[usize::from(byte)] {
-                at = self.chain(at);
-            } else if byte.is_ascii() {
-                if byte == b'\n' && at > 0 && self.bytes.get(at - 1) == Some(&b'\n') {
-                    self.gap = true;
+        let mut number = 0;
+        while let Some((start, end)) = self.marks.edge(number) {
+            number += 1;
+            at = self.until(at, start);
+            if at > start {
+                continue;
+            }
+            match self.marks.edge(number) {
+                Some((next, _)) if self.marks.are_apart(end, next) => {
+                    self.plain(start, end);
+                    at = next;
                 }
+                _ => at = self.chain(start),
+            }
+        }
+        self.until(at, self.bytes.len());
+    }
+
+    /// What begins from a place on and before another; gives the end.
+    fn until(&mut self, mut at: usize, end: usize) -> usize {
+        while at < end {
+            at = self.marks.next(at);
+            let Some(byte) = self.bytes.get(at).copied().filter(|_| at < end) else { break };
+            if byte == b'\n' {
+                self.gap |= at > 0 && self.bytes.get(at - 1) == Some(&b'\n');
                 at += 1;
+            } else if byte.is_ascii() {
+                at = self.chain(at);
             } else {
                 let (letter, width) = self.letter(at);
                 if letter.starts() {
@@ -90,16 +82,34 @@ impl<'t, 's> Scan<'t, 's> {
                 }
             }
         }
+        at
+    }
+
+    /// A word of ASCII letters and digits.
+    #[inline]
+    fn plain(&mut self, from: usize, to: usize) {
+        let start = self.out.end;
+        let length = to - from;
+        self.out.put(self.marks.sixteen(from), length.min(16));
+        let mut done = 16;
+        while done < length {
+            self.out.put(self.marks.sixteen(from + done), (length - done).min(16));
+            done += 16;
+        }
+        self.piece((from, to), start);
     }
 
     fn open(&self, from: usize) -> Open {
-        Open { from, start: self.out.folded.len(), to: from, class: 0, whole: false }
+        Open { from, start: self.out.end, to: from, class: 0, whole: false }
     }
 
     #[inline]
     fn take(&mut self, open: &mut Open, letter: Letter, end: usize) {
-        match letter.fold_into(&mut self.out.folded, open.class) {
-            Some(class) => open.class = class,
+        match letter.folded(open.class) {
+            Some((bytes, length, class)) => {
+                self.out.put(bytes.to_le_bytes(), length);
+                open.class = class;
+            }
             None => open.whole = true,
         }
         if !letter.is_format() {
@@ -112,17 +122,24 @@ impl<'t, 's> Scan<'t, 's> {
         if open.whole {
             self.fold_whole(open);
         }
-        let start = narrow(open.start);
+        self.out.has_empty |= self.out.end == open.start;
+        self.piece((open.from, open.to), open.start);
+    }
+
+    /// Adds a position whose folded form is the last one.
+    #[inline]
+    fn piece(&mut self, (from, to): (usize, usize), start: usize) {
         let out = &mut *self.out;
+        let start = narrow(start);
         if self.gap {
             self.gap = false;
             if out.pieces.last().is_some_and(|p| !p.is_gap()) {
                 out.breaks.push(narrow(out.pieces.len()));
-                out.pieces.push(Piece { start, from: GAP, to: GAP });
+                out.pieces.push(Piece::gap(start));
             }
         }
-        out.has_empty |= out.folded.len() == open.start;
-        out.pieces.push(Piece { start, from: narrow(open.from), to: narrow(open.to) });
+        let end = narrow(out.end);
+        out.pieces.push(Piece { start, end, from: narrow(from), to: narrow(to) });
     }
 
     #[cold]
@@ -132,18 +149,29 @@ impl<'t, 's> Scan<'t, 's> {
         let chars = self.text.get(open.from..open.to).unwrap_or_default().chars();
         out.whole.extend(chars.filter(|c| letter(u32::from(*c)).is_kept()));
         let folded = fold(&out.whole);
-        out.folded.truncate(open.start);
-        out.folded.extend_from_slice(folded.as_bytes());
+        out.end = open.start;
+        for chunk in folded.as_bytes().chunks(8) {
+            out.put(load(chunk, 0).to_le_bytes(), chunk.len());
+        }
     }
 
     /// Characters of scripts without spaces, each with its marks; gives the end.
     fn characters(&mut self, start: usize, first: (Letter, usize)) -> usize {
         let (mut end, mut next) = (start, first);
         while next.0.is_character() {
-            let mut open = self.open(end);
+            let (letter, from) = (next.0, end);
             end += next.1;
-            self.take(&mut open, next.0, end);
-            next = self.letter(end);
+            next = self.east_asian(end);
+            let is_attached = next.0.is_attached() || next.0.is_voicing();
+            if !is_attached && let Some((bytes, length, _)) = letter.folded(0) {
+                let place = self.out.end;
+                self.out.put(bytes.to_le_bytes(), length);
+                self.out.has_empty |= length == 0;
+                self.piece((from, end), place);
+                continue;
+            }
+            let mut open = self.open(from);
+            self.take(&mut open, letter, end);
             while next.0.is_attached() || next.0.is_voicing() {
                 end += next.1;
                 self.take(&mut open, next.0, end);
@@ -152,6 +180,24 @@ impl<'t, 's> Scan<'t, 's> {
             self.close(&open);
         }
         end
+    }
+
+    /// The same as [`letter`](Self::letter), faster for what Chinese and Japanese is written in.
+    #[inline]
+    fn east_asian(&self, at: usize) -> (Letter, usize) {
+        let three = self.bytes.get(at..).and_then(|rest| rest.first_chunk::<3>());
+        if let Some([first @ 0xE3..=0xE9, second, third]) = three {
+            let low = u32::from(second & 0x3F) << 6 | u32::from(third & 0x3F);
+            let code = u32::from(first & 0x0F) << 12 | low;
+            if let 0x3000..=0x30FF = code {
+                let letter = self.kana.get(low as usize & 0xFF).copied();
+                return (letter.unwrap_or(Letter::NOTHING), 3);
+            }
+            if code >= 0x4E00 {
+                return (Letter::han(code), 3);
+            }
+        }
+        self.letter(at)
     }
 
     /// One word, or several joined by hyphens; gives the end.
@@ -184,24 +230,14 @@ impl<'t, 's> Scan<'t, 's> {
     #[inline]
     fn word(&mut self, start: usize) -> usize {
         let mut open = self.open(start);
-        let mut at = start;
-        loop {
-            let (small, length) = ascii_run(load(self.bytes, at));
-            let end = self.out.folded.len() + length;
-            self.out.folded.extend_from_slice(&small.to_le_bytes());
-            self.out.folded.truncate(end);
-            at += length;
-            if length < 8 {
-                break;
-            }
-        }
+        let at = self.run_of_ascii(start);
         open.to = at;
         let goes_on = match self.bytes.get(at).copied().unwrap_or(b' ') {
             b'\'' | b'`' | 0x80.. => true,
             // Inside a word only before a letter or digit.
             b',' | b'.' => {
                 let next = self.bytes.get(at + 1).copied().unwrap_or(b' ');
-                !next.is_ascii() || IS_WORD[usize::from(next)]
+                !next.is_ascii() || next.is_ascii_alphanumeric()
             }
             _ => false,
         };
@@ -212,9 +248,30 @@ impl<'t, 's> Scan<'t, 's> {
         at
     }
 
+    /// Adds the ASCII letters and digits from a place on; gives their end.
+    #[inline]
+    fn run_of_ascii(&mut self, mut at: usize) -> usize {
+        loop {
+            let length = self.marks.run(at);
+            let mut done = 0;
+            while done < length {
+                self.out.put(self.marks.sixteen(at + done), (length - done).min(16));
+                done += 16;
+            }
+            at += length;
+            if length < 64 {
+                return at;
+            }
+        }
+    }
+
     /// The rest of a word that may go on behind its ASCII beginning.
     fn word_end(&mut self, mut open: Open, mut at: usize) -> usize {
         loop {
+            if self.marks.run(at) > 0 {
+                at = self.run_of_ascii(at);
+                (open.class, open.to) = (0, at);
+            }
             let (letter, width) = self.letter(at);
             if letter.starts() || letter.is_attached() {
                 at += width;
@@ -318,7 +375,6 @@ impl<'t, 's> Scan<'t, 's> {
     }
 
     /// The character that begins at a byte, and its width; nothing behind the end.
-    #[inline]
     fn letter(&self, at: usize) -> (Letter, usize) {
         let Some(first) = self.bytes.get(at).copied() else { return (Letter::NOTHING, 0) };
         let more = |n: usize| u32::from(self.bytes.get(at + n).copied().unwrap_or(0) & 0x3F);
