@@ -5,11 +5,13 @@
 mod alerts;
 mod articles;
 mod guard;
+mod history;
 mod index;
 mod probes;
 mod problem;
 pub mod replay;
 mod subscriptions;
+mod why;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -140,6 +142,7 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .route("/v1/subscriptions/{id}/test", post(subscriptions::test::<B>))
         .route("/v1/alerts", get(alerts::list::<B>))
         .route("/v1/alerts/{id}", get(alerts::show::<B>))
+        .route("/v1/alerts/{id}/why", get(why::why::<B>))
         .route("/v1/alerts/{id}/end", post(alerts::end::<B>))
         .route("/v1/alerts/{id}/retract", post(alerts::retract::<B>))
         .route("/v1/topics", get(alerts::topics::<B>))

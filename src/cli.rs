@@ -9,6 +9,7 @@ mod past;
 mod remote;
 mod rules;
 mod service;
+mod why;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -71,6 +72,7 @@ async fn dispatch(command: Command, with: &Invocation) -> Result<(), Failure> {
         Command::Subscribe(args) => remote::subscribe(args, with).await,
         Command::Subscriptions(args) => remote::subscriptions(args, with).await,
         Command::Alerts(args) => remote::alerts(args, with).await,
+        Command::Why(args) => why::why(args, with).await,
         Command::Healthcheck(args) => remote::healthcheck(args, with).await,
         Command::Doctor(args) => Box::pin(service::doctor(args, with)).await,
         Command::Bench(args) => Box::pin(service::bench(args, with)).await,

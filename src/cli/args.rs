@@ -58,6 +58,8 @@ pub(super) enum Command {
     Subscriptions(Subscriptions),
     /// Look at alerts
     Alerts(Alerts),
+    /// Why an alert is: its articles, its events, and who was told when
+    Why(Why),
     /// Whether a worker is ready, for containers
     Healthcheck(Healthcheck),
     /// Examine the installation
@@ -314,6 +316,14 @@ pub(super) struct Decision {
     /// Who says so [default: the name of the user]
     #[arg(long, value_name = "NAME")]
     pub(super) by: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Why {
+    #[command(flatten)]
+    pub(super) api: Api,
+    /// Id of the alert
+    pub(super) alert: String,
 }
 
 #[derive(Debug, ClapArgs)]
