@@ -12,6 +12,7 @@ mod problem;
 pub mod replay;
 mod subscriptions;
 mod why;
+mod why_not;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -143,6 +144,7 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .route("/v1/alerts", get(alerts::list::<B>))
         .route("/v1/alerts/{id}", get(alerts::show::<B>))
         .route("/v1/alerts/{id}/why", get(why::why::<B>))
+        .route("/v1/why-not", get(why_not::show::<B>).post(why_not::compare::<B>))
         .route("/v1/alerts/{id}/end", post(alerts::end::<B>))
         .route("/v1/alerts/{id}/retract", post(alerts::retract::<B>))
         .route("/v1/topics", get(alerts::topics::<B>))

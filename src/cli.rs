@@ -73,6 +73,7 @@ async fn dispatch(command: Command, with: &Invocation) -> Result<(), Failure> {
         Command::Subscriptions(args) => remote::subscriptions(args, with).await,
         Command::Alerts(args) => remote::alerts(args, with).await,
         Command::Why(args) => why::why(args, with).await,
+        Command::WhyNot(args) => why::why_not(args, with).await,
         Command::Healthcheck(args) => remote::healthcheck(args, with).await,
         Command::Doctor(args) => Box::pin(service::doctor(args, with)).await,
         Command::Bench(args) => Box::pin(service::bench(args, with)).await,

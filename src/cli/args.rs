@@ -60,6 +60,8 @@ pub(super) enum Command {
     Alerts(Alerts),
     /// Why an alert is: its articles, its events, and who was told when
     Why(Why),
+    /// Why an article did not reach a subscription
+    WhyNot(WhyNot),
     /// Whether a worker is ready, for containers
     Healthcheck(Healthcheck),
     /// Examine the installation
@@ -324,6 +326,18 @@ pub(super) struct Why {
     pub(super) api: Api,
     /// Id of the alert
     pub(super) alert: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct WhyNot {
+    #[command(flatten)]
+    pub(super) api: Api,
+    /// Id or URL of the article, or a file with its text; - for standard input
+    #[arg(long, value_name = "ID|URL|FILE")]
+    pub(super) article: String,
+    /// Id of the subscription
+    #[arg(long, value_name = "ID")]
+    pub(super) subscription: String,
 }
 
 #[derive(Debug, ClapArgs)]

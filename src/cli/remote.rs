@@ -87,7 +87,7 @@ fn told(file: &Path, became: &Value) -> String {
     line
 }
 
-fn content_type(file: &Path, bytes: &[u8]) -> &'static str {
+pub(super) fn content_type(file: &Path, bytes: &[u8]) -> &'static str {
     match file.extension().and_then(|e| e.to_str()) {
         Some("jsonl" | "ndjson") => "application/x-ndjson",
         Some("json") => "application/json",

@@ -1,5 +1,8 @@
-//! Commands that explain the past: why.
+//! Commands that explain the past: why, why-not.
 
+use std::path::Path;
+
+use bytes::Bytes;
 use http::Method;
 use serde_json::Value;
 
@@ -7,7 +10,9 @@ use crate::cli::Invocation;
 use crate::cli::args;
 use crate::cli::client::Client;
 use crate::cli::exit::Failure;
+use crate::cli::local::read_file;
 use crate::cli::remote::alert_line;
+use crate::cli::remote::content_type;
 use crate::cli::remote::list;
 use crate::cli::remote::text;
 
@@ -17,6 +22,46 @@ pub(super) async fn why(args: args::Why, with: &Invocation) -> Result<(), Failur
     let why = client.json(Method::GET, &path, None).await?;
     with.output.print(&why, || why_text(&why));
     Ok(())
+}
+
+/// A file is compared with what is there; a text that is no file is an id or a URL.
+pub(super) async fn why_not(args: args::WhyNot, with: &Invocation) -> Result<(), Failure> {
+    let client = Client::new(args.api.api.as_deref(), with)?;
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("subscription", &args.subscription);
+    let file = Path::new(&args.article);
+    let answer = if args.article == "-" || file.is_file() {
+        let path = format!("/v1/why-not?{}", query.finish());
+        let bytes = read_file(file)?;
+        let body = Some((content_type(file, &bytes), Bytes::from(bytes)));
+        client.ask(Method::POST, &path, body).await?.json()?
+    } else {
+        let path = format!("/v1/why-not?{}", query.append_pair("article", &args.article).finish());
+        client.json(Method::GET, &path, None).await?
+    };
+    with.output.print(&answer, || why_not_text(&answer));
+    Ok(())
+}
+
+fn why_not_text(answer: &Value) -> String {
+    let article = &answer["article"];
+    let mut out = String::new();
+    if article.is_object() {
+        out = format!(
+            "{} revision {}  {}: {}\n  received {}\n",
+            text(article, "id"),
+            article["revision"],
+            text(article, "source"),
+            text(article, "title"),
+            text(article, "received_at")
+        );
+    }
+    let stage = text(answer, "stage").replace('_', " ");
+    out.push_str(&format!("{stage}: {}", text(answer, "detail")));
+    if let Some(event) = answer["event"].as_str() {
+        out.push_str(&format!("\n  event {event}"));
+    }
+    out
 }
 
 fn why_text(why: &Value) -> String {

@@ -180,6 +180,16 @@ impl RuleSet {
         self.with_reading(article, |reading| Run::new(self, article, reading).first_miss(matcher))
     }
 
+    /// Every reason why a rule does not match what is read.
+    pub(crate) fn misses_of(
+        &self,
+        matcher: &Matcher,
+        article: &Article,
+        reading: &Reading<'_, '_>,
+    ) -> Vec<Miss> {
+        Run::new(self, article, reading).misses(matcher)
+    }
+
     pub(crate) fn matchers(&self) -> &[Matcher] {
         &self.matchers
     }
@@ -225,10 +235,29 @@ impl<'a, 't, 'r> Run<'a, 't, 'r> {
                 return Some(Miss::Item(term.to_owned()));
             }
         }
+        self.veto(matcher)
+    }
+
+    /// Every reason, for people who ask how near it was.
+    fn misses(&mut self, matcher: &Matcher) -> Vec<Miss> {
+        let mut misses: Vec<Miss> = self.filtered(matcher).map(Miss::Filter).into_iter().collect();
+        for group in &matcher.groups {
+            let rule = Some(&matcher.rule.id);
+            if !group.iter().any(|item| self.holds(item, matcher.scope, rule)) {
+                let term = group.first().map_or("", |item| item.term.as_str());
+                misses.push(Miss::Item(term.to_owned()));
+            }
+        }
+        misses.extend(self.veto(matcher));
+        misses
+    }
+
+    fn veto(&mut self, matcher: &Matcher) -> Option<Miss> {
         // `unless` is there to catch drills that are not labelled as such.
         if self.article.nature() != Some(Nature::Actual) {
             return None;
         }
+        let rule = Some(&matcher.rule.id);
         let scope = matcher.unless_scope;
         let veto = matcher.unless.iter().find(|item| self.holds(item, scope, rule))?;
         let places = evidence::collect(self.reading, &self.set.list_names, [veto], scope);

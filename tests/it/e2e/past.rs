@@ -180,3 +180,126 @@ async fn why_reads_the_same_from_nats() {
     receiver.wait_for(3);
     check_why(&settled_why(&api, &alert), &ids, &subscription);
 }
+
+/// Subscribes to what `wanted` says; answers the id.
+fn subscribe_to(api: &str, url: &str, wanted: &Value) -> String {
+    let mut body = wanted.clone();
+    body["url"] = json!(url);
+    let path = format!("{api}/v1/subscriptions");
+    let body = body.to_string();
+    let (status, made) = ask("POST", &path, "application/json", body.as_bytes()).unwrap();
+    assert_eq!(status, 201, "{made}");
+    made["id"].as_str().unwrap().to_owned()
+}
+
+/// The stage and the sentence, by the API and by the command, once both say the same and what is
+/// written a moment later (a cursor, an attempt) is there.
+fn why_not(desk: &Desk, api: &str, article: &str, subscription: &str) -> (String, String) {
+    let args = ["why-not", "--article", article, "--subscription", subscription];
+    wait_for("the same from the API and the command", || {
+        let text = printed(&wirebell(desk, api, &args));
+        let said = printed(&wirebell(desk, api, &[&args[..], &["--output", "json"]].concat()));
+        let said: Value = serde_json::from_str(&said).unwrap();
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("article", article).append_pair("subscription", subscription);
+        let path = format!("{api}/v1/why-not?{}", query.finish());
+        if !std::path::Path::new(article).is_absolute() && get(&path) != said {
+            return None;
+        }
+        let (stage, detail) = (said["stage"].as_str()?, said["detail"].as_str()?);
+        if matches!(stage, "unread" | "settled") || !text.contains(detail) {
+            return None;
+        }
+        if std::env::var_os("WIREBELL_SHOW").is_some() {
+            println!("{text}\n");
+        }
+        Some((stage.to_owned(), detail.to_owned()))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn why_not_names_the_one_stage_that_stopped_an_article() {
+    let desk = Desk::new(RULES);
+    let receiver = Receiver::default();
+    let url = receiver.start().await;
+    let process = desk.run();
+    let api = process.api();
+    wait_ready(&api);
+    let all = subscribe_to(&api, &url, &json!({"topics": ["*"]}));
+    let gales = subscribe_to(&api, &url, &json!({"topics": ["gale"]}));
+    let severe = subscribe_to(&api, &url, &json!({"topics": ["*"], "min_severity": "critical"}));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dead = subscribe_to(&api, &format!("http://{closed}/"), &json!({"topics": ["*"]}));
+
+    let early_end = push(&api, &json!({"title": "All clear", "body": "Nothing was on"}));
+    let link = "https://skylark.example/a?b=1";
+    let of = |title: &str| json!({"title": title, "body": "x", "url": link, "source": "skylark"});
+    let opened = push(&api, &of("Sirens"));
+    let joined = push(&api, &json!({"title": "More sirens", "body": "x", "source": "skylark"}));
+    let old = push(
+        &api,
+        &json!({"title": "Sirens then", "body": "x", "published_at": "2020-01-01T00:00:00Z"}),
+    );
+    let drill = push(&api, &json!({"title": "Sirens are a drill", "body": "x"}));
+    let storm = push(&api, &json!({"title": "A storm warning for the hills", "body": "x"}));
+    let shadow = push(&api, &json!({"title": "A whisper", "body": "x"}));
+    let quiet = push(&api, &json!({"title": "Market day", "body": "x"}));
+    receiver.wait_for(1);
+    wait_for("an attempt that fails", || {
+        let shown = get(&format!("{api}/v1/subscriptions/{dead}"));
+        (shown["delivery"]["failures"].as_u64()? > 0).then_some(())
+    });
+    let after = subscribe_to(&api, &url, &json!({"topics": ["*"]}));
+    let file = |name: &str, text: &str| {
+        let path = desk.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let same = file("same.txt", "Market day\n\nx\n");
+    let other = file("other.txt", "Never heard of\n\nx\n");
+    let nobody = "art_aaaaaaaaaaaaaaaaaaaaaaaaaa";
+    for (article, subscription, stage, words) in [
+        (nobody, &all, "unknown", "it is not here"),
+        (other.as_str(), &all, "unknown", "it is not here"),
+        (&same, &after, "known", "before the subscription began"),
+        (&same, &all, "no_match", "none came near"),
+        (&quiet, &all, "no_match", "none came near"),
+        (&storm, &gales, "no_match", "gale came nearest: nothing of all[1] matches"),
+        (&drill, &all, "unless", "its unless[0] forbids it, by \"drill\""),
+        (&early_end, &all, "no_alert", "no alert of siren was there"),
+        (&old, &all, "late", "dated longer before its receipt than the rule's max_age"),
+        (&joined, &all, "joined", "told with the next update, at 20"),
+        (&shadow, &all, "shadow", "delivered to nobody"),
+        (link, &gales, "filter", "its topics"),
+        (&opened, &severe, "filter", "its min_severity"),
+        (&opened, &after, "before", "began after the event"),
+        (&opened, &dead, "failing", "the next try is at 20"),
+        (link, &all, "delivered", "it was delivered at 20"),
+    ] {
+        let (named, detail) = why_not(&desk, &api, article, subscription);
+        assert!(named == stage && detail.contains(words), "{stage}: {named}: {detail}");
+    }
+    let no_subscription = ["why-not", "--article", nobody, "--subscription", "sub_none"];
+    assert_eq!(wirebell(&desk, &api, &no_subscription).status.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn why_not_reads_the_same_from_nats() {
+    let Some(nats) = Server::start() else { return };
+    let desk = Desk::new(RULES);
+    let receiver = Receiver::default();
+    let url = receiver.start().await;
+    let workers: Vec<Process> =
+        ["api", "rules", "notifier"].iter().map(|w| desk.worker(w, &nats.url())).collect();
+    let api = workers[0].api();
+    wait_ready(&api);
+    leases_taken(&workers[1]);
+    let all = subscribe_to(&api, &url, &json!({"topics": ["*"]}));
+    let link = "https://skylark.example/a?b=1";
+    push(&api, &json!({"title": "Sirens", "body": STORY, "url": link}));
+    let storm = push(&api, &json!({"title": "A storm warning for the hills", "body": "x"}));
+    receiver.wait_for(1);
+    for (article, stage) in [(link, "delivered"), (&storm, "no_match")] {
+        assert_eq!(why_not(&desk, &api, article, &all).0, stage);
+    }
+}
