@@ -3,7 +3,9 @@
 //! Every answer that is no success is `application/problem+json`. Accepted means durable.
 
 mod alerts;
+pub mod archive;
 mod articles;
+mod backtest;
 mod guard;
 mod history;
 mod index;
@@ -25,6 +27,7 @@ use axum::routing::get;
 use axum::routing::post;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
@@ -84,6 +87,9 @@ struct Shared<B> {
     bus: B,
     settings: Settings,
     index: Index,
+    /// One backtest at a time: it takes a core.
+    backtests: Arc<Semaphore>,
+    stop: CancellationToken,
 }
 
 type App<B> = Arc<Shared<B>>;
@@ -101,7 +107,13 @@ pub async fn run<B: Bus>(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let index = Index::default();
-    let shared = Arc::new(Shared { bus: bus.clone(), settings, index: index.clone() });
+    let shared = Arc::new(Shared {
+        bus: bus.clone(),
+        settings,
+        index: index.clone(),
+        backtests: Arc::new(Semaphore::new(1)),
+        stop: stop.clone(),
+    });
     let board = shared.settings.board.clone();
     let serving = axum::serve(listener, router(shared)).with_graceful_shutdown({
         let stop = stop.clone();
@@ -131,6 +143,7 @@ fn router<B: Bus>(shared: App<B>) -> Router {
     let articles = Router::new()
         .route("/v1/articles", post(articles::push::<B>))
         .route("/v1/articles/{id}", get(articles::show::<B>))
+        .route("/v1/rules/backtest", post(backtest::backtest::<B>))
         .layer(DefaultBodyLimit::max(MAX_PUSH_BYTES));
     let admin = Router::new()
         .route("/v1/subscriptions", post(subscriptions::create::<B>).get(subscriptions::list::<B>))

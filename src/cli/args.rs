@@ -157,12 +157,27 @@ pub(super) struct Match {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Backtest {
-    /// Rule file
+    /// Rule file, or a folder of them
     #[arg(long, value_name = "FILE")]
     pub(super) rules: PathBuf,
+    #[command(flatten)]
+    pub(super) past: Past,
+}
+
+/// Which articles of the past.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Past {
     /// Article files; - for standard input
-    #[arg(long = "articles", required = true, num_args = 1.., value_name = "ARTICLE_FILE")]
+    #[arg(
+        long = "articles", num_args = 1.., value_name = "ARTICLE_FILE",
+        required_unless_present = "since", conflicts_with = "since"
+    )]
     pub(super) files: Vec<PathBuf>,
+    /// What the API has received since, such as 7d
+    #[arg(long, value_name = "DURATION")]
+    pub(super) since: Option<String>,
+    #[command(flatten)]
+    pub(super) api: Api,
 }
 
 #[derive(Debug, ClapArgs)]

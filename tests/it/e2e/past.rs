@@ -303,3 +303,120 @@ async fn why_not_reads_the_same_from_nats() {
         assert_eq!(why_not(&desk, &api, article, &all).0, stage);
     }
 }
+
+/// The rules with `siren` hearing one word more and nothing of air raids, and a rule more.
+const OTHER_RULES: &str = "version: 1
+rules:
+  - {id: siren, topic: sirens, any: [sirens, alarm], unless: [drill], key: none, update_every: 1h}
+  - {id: market, any: [market], key: none}
+";
+
+/// Articles of two days: rules before and after open other alerts of them.
+const DAYS: [(&str, &str); 5] = [
+    ("2026-03-01T08:00:00Z", "An air raid is on"),
+    ("2026-03-01T09:00:00Z", "Sirens sound"),
+    ("2026-03-02T08:00:00Z", "An air raid again"),
+    ("2026-03-03T08:00:00Z", "An alarm is raised"),
+    ("2026-03-04T08:00:00Z", "Sirens once more"),
+];
+
+/// Writes the two rule files; answers their paths.
+fn two_rule_files(desk: &Desk) -> [String; 2] {
+    [("old.yaml", RULES), ("new.yaml", OTHER_RULES)].map(|(name, text)| {
+        let path = desk.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    })
+}
+
+#[test]
+fn rules_diff_tells_what_is_gained_lost_and_moved_over_files() {
+    let desk = Desk::new("");
+    let [old, new] = two_rule_files(&desk);
+    let lines: Vec<String> = DAYS
+        .iter()
+        .map(|(at, title)| json!({"title": title, "body": "x", "published_at": at}).to_string())
+        .collect();
+    let articles = desk.path().join("days.jsonl");
+    std::fs::write(&articles, lines.join("\n")).unwrap();
+    let args = ["rules", "diff", &old, &new, "--articles", articles.to_str().unwrap()];
+    let output = desk.command(&args).output().unwrap();
+    let text = printed(&output);
+    if std::env::var_os("WIREBELL_SHOW").is_some() {
+        println!("{text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(
+        text,
+        "siren: 3 alerts before, 3 after
+  + 2026-03-03T08:00:00.000Z  (-)  push: An alarm is raised by \"alarm\"
+  - 2026-03-02T08:00:00.000Z  (-)  push: An air raid again by \"air raid\"
+  ~ 2026-03-01T09:00:00.000Z  (-)  push: Sirens sound by \"Sirens\"
+    was 2026-03-01T08:00:00.000Z  (-)  push: An air raid is on by \"air raid\"
+"
+    );
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(told.trim(), "1 alert gained, 1 lost, 1 moved over 5 articles");
+    let json = desk.command(&args).args(["--output", "json"]).output().unwrap();
+    let rule: Value = serde_json::from_str(printed(&json).trim()).unwrap();
+    assert_eq!(
+        (&rule["rule"], &rule["old"], &rule["new"]),
+        (&json!("siren"), &json!(3), &json!(3))
+    );
+    assert_eq!(rule["gained"][0]["article"]["title"], "An alarm is raised");
+    let usage = desk.command(&["rules", "diff", &old, &new]).output().unwrap();
+    assert_eq!(usage.status.code(), Some(2));
+}
+
+/// Pushes news into the archive; then asks what both rule sets make of it.
+fn check_archive(desk: &Desk, api: &str) {
+    let [old, new] = two_rule_files(desk);
+    for (_, title) in DAYS {
+        push(api, &json!({"title": title, "body": "x", "source": "skylark"}));
+    }
+    push(api, &json!({"title": "All clear", "body": "x", "source": "skylark"}));
+    let run = |rules: &str| {
+        let args = ["backtest", "--rules", rules, "--since", "1d", "--output", "json"];
+        let said = printed(&wirebell(desk, api, &args));
+        let events = said.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+        events.map(|e| e["type"].as_str().unwrap().to_owned()).collect::<Vec<String>>()
+    };
+    assert_eq!(run(&old), ["alert.opened", "alert.ended"], "as it was");
+    assert_eq!(run(&new), ["alert.opened"]);
+    let output = wirebell(desk, api, &["rules", "diff", &old, &new, "--since", "1d"]);
+    let text = printed(&output);
+    assert!(text.starts_with("siren: 1 alert before, 1 after\n  ~ "), "{text}");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("0 lost, 1 moved over 6 archived articles of 20"), "{told}");
+    let body = json!({"rules": [{"name": "r.yaml", "text": "version: 1\nrules: [{id: a}]"}],
+        "since": "1d"});
+    let url = format!("{api}/v1/rules/backtest");
+    let bytes = body.to_string();
+    let (status, said) = ask("POST", &url, "application/json", bytes.as_bytes()).unwrap();
+    assert_eq!(status, 422, "{said}");
+    let message = said["errors"][0]["message"].as_str().unwrap();
+    assert!(message.starts_with("r.yaml:2:"), "{message}");
+    let body = json!({"rules": [], "since": "a week"}).to_string();
+    let (status, _) = ask("POST", &url, "application/json", body.as_bytes()).unwrap();
+    assert_eq!(status, 422);
+}
+
+#[test]
+fn backtest_and_diff_read_the_archive_of_the_embedded_store() {
+    let desk = Desk::new(RULES);
+    let process = desk.run();
+    let api = process.api();
+    wait_ready(&api);
+    check_archive(&desk, &api);
+}
+
+#[test]
+fn backtest_and_diff_read_the_archive_on_nats() {
+    let Some(nats) = Server::start() else { return };
+    let desk = Desk::new(RULES);
+    let workers: Vec<Process> =
+        ["api", "rules"].iter().map(|which| desk.worker(which, &nats.url())).collect();
+    let api = workers[0].api();
+    wait_ready(&api);
+    leases_taken(&workers[1]);
+    check_archive(&desk, &api);
+}
