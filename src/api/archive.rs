@@ -174,3 +174,88 @@ fn replay(
     }
     span
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::Embedded;
+    use crate::bus::EmbeddedSettings;
+    use crate::bus::Limits;
+    use crate::feed::Draft;
+    use crate::source::Origin;
+    use crate::source::publish_all;
+
+    const ARTICLES: i64 = 300;
+
+    async fn archive(folder: &std::path::Path) -> Embedded {
+        let folder = folder.to_owned();
+        let bus =
+            Embedded::open(EmbeddedSettings { folder, limits: Limits::default() }).await.unwrap();
+        let draft = |n| Draft { title: format!("siren {n}"), ..Draft::default() };
+        let drafts = (0..ARTICLES).map(draft).collect();
+        let now = Time::from_millis(1_000);
+        publish_all(&bus, &Origin::push(false), drafts, now).await.unwrap();
+        bus
+    }
+
+    fn rules() -> Vec<Arc<RuleSet>> {
+        let text = "version: 1\nrules: [{id: siren, any: [siren], update_every: 0s}]";
+        vec![Arc::new(crate::rules::load(&[("r".to_owned(), text.to_owned())]).unwrap())]
+    }
+
+    #[tokio::test]
+    async fn every_article_of_the_period_is_read_until_nobody_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let bus = archive(folder.path()).await;
+        let (since, later) = (Time::from_millis(1_000), Time::from_millis(1_001));
+        for (name, since, most, articles) in [
+            ("all", since, usize::MAX, 300),
+            ("none so new", later, usize::MAX, 0),
+            ("gone at the first event", since, 0, 1),
+        ] {
+            let mut heard = 0;
+            let hear = move |_| {
+                heard += 1;
+                heard <= most
+            };
+            let stop = CancellationToken::new();
+            let span = run(&bus, rules(), since, stop, hear).await.unwrap();
+            assert_eq!((span.articles, span.left_out), (articles, None), "{name}");
+        }
+        bus.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_dropped_lets_go_of_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let bus = archive(folder.path()).await;
+        let (held, gone) = tokio::sync::oneshot::channel::<()>();
+        let (began, begun) = tokio::sync::oneshot::channel();
+        let mut began = Some(began);
+        let hear = move |_| {
+            let _held = &held;
+            began.take().is_none_or(|began| began.send(()).is_ok())
+        };
+        let mut tasks = tokio::task::JoinSet::new();
+        let bus_of_run = bus.clone();
+        tasks.spawn(async move {
+            let since = Time::from_millis(0);
+            run(&bus_of_run, rules(), since, CancellationToken::new(), hear).await
+        });
+        begun.await.unwrap();
+        tasks.shutdown().await;
+        assert!(gone.await.is_err(), "what it held was dropped and never used");
+        bus.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_run_ends_when_the_process_stops() {
+        let folder = tempfile::tempdir().unwrap();
+        let bus = archive(folder.path()).await;
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let ran = run(&bus, rules(), Time::from_millis(0), stop, |_| true).await;
+        assert!(matches!(ran, Err(Error::Stopped)));
+        bus.close().await;
+    }
+}
