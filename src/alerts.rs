@@ -27,6 +27,8 @@ mod step;
 pub use book::Book;
 pub use book::Context;
 pub use book::Input;
+pub use copies::Standing;
+pub use copies::Witnesses;
 pub use run::Run;
 pub use state::Alert;
 pub use state::AlertState;

@@ -3,13 +3,18 @@
 //! Every answer that is no success is `application/problem+json`. Accepted means durable.
 
 mod alerts;
+pub mod archive;
 mod articles;
+mod backtest;
 mod guard;
+mod history;
 mod index;
 mod probes;
 mod problem;
 pub mod replay;
 mod subscriptions;
+mod why;
+mod why_not;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +27,7 @@ use axum::routing::get;
 use axum::routing::post;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
@@ -81,6 +87,9 @@ struct Shared<B> {
     bus: B,
     settings: Settings,
     index: Index,
+    /// One backtest at a time: it takes a core.
+    backtests: Arc<Semaphore>,
+    stop: CancellationToken,
 }
 
 type App<B> = Arc<Shared<B>>;
@@ -98,7 +107,13 @@ pub async fn run<B: Bus>(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let index = Index::default();
-    let shared = Arc::new(Shared { bus: bus.clone(), settings, index: index.clone() });
+    let shared = Arc::new(Shared {
+        bus: bus.clone(),
+        settings,
+        index: index.clone(),
+        backtests: Arc::new(Semaphore::new(1)),
+        stop: stop.clone(),
+    });
     let board = shared.settings.board.clone();
     let serving = axum::serve(listener, router(shared)).with_graceful_shutdown({
         let stop = stop.clone();
@@ -128,6 +143,7 @@ fn router<B: Bus>(shared: App<B>) -> Router {
     let articles = Router::new()
         .route("/v1/articles", post(articles::push::<B>))
         .route("/v1/articles/{id}", get(articles::show::<B>))
+        .route("/v1/rules/backtest", post(backtest::backtest::<B>))
         .layer(DefaultBodyLimit::max(MAX_PUSH_BYTES));
     let admin = Router::new()
         .route("/v1/subscriptions", post(subscriptions::create::<B>).get(subscriptions::list::<B>))
@@ -140,6 +156,8 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .route("/v1/subscriptions/{id}/test", post(subscriptions::test::<B>))
         .route("/v1/alerts", get(alerts::list::<B>))
         .route("/v1/alerts/{id}", get(alerts::show::<B>))
+        .route("/v1/alerts/{id}/why", get(why::why::<B>))
+        .route("/v1/why-not", get(why_not::show::<B>).post(why_not::compare::<B>))
         .route("/v1/alerts/{id}/end", post(alerts::end::<B>))
         .route("/v1/alerts/{id}/retract", post(alerts::retract::<B>))
         .route("/v1/topics", get(alerts::topics::<B>))

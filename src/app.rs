@@ -4,6 +4,7 @@ pub mod backtest;
 pub mod bench;
 pub mod demo;
 pub mod doctor;
+mod forecast;
 pub mod receiver;
 mod reload;
 
@@ -202,10 +203,15 @@ async fn start<B: Bus>(
             rules: which.includes(Which::Rules) || which.includes(Which::Api),
             sources: which.includes(Which::Ingest),
         };
-        let (live, board, stop) = (parts.live.clone(), parts.board.clone(), stop.clone());
-        workers.start("reload", async move {
-            Ok(reload::run(origin, (live, follows), board, stop).await?)
-        });
+        let shared = reload::Shared {
+            bus: bus.clone(),
+            live: parts.live.clone(),
+            clock: parts.clock.clone(),
+            board: parts.board.clone(),
+        };
+        let stop = stop.clone();
+        workers
+            .start("reload", async move { Ok(reload::run(origin, shared, follows, stop).await?) });
     }
     let ended = workers.run(grace).await;
     bus.close().await;

@@ -9,6 +9,7 @@ mod past;
 mod remote;
 mod rules;
 mod service;
+mod why;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -62,15 +63,17 @@ async fn dispatch(command: Command, with: &Invocation) -> Result<(), Failure> {
         Command::Run(args) => Box::pin(service::run(args, with)).await,
         Command::Worker(args) => Box::pin(service::worker(args, with)).await,
         Command::Check(args) => local::check(&args, with),
-        Command::Rules(args) => rules::rules(&args, with),
+        Command::Rules(args) => rules::rules(&args, with).await,
         Command::Match(args) => local::matches(&args, with),
-        Command::Backtest(args) => past::backtest(&args, with),
+        Command::Backtest(args) => past::backtest(&args, with).await,
         Command::Inspect(args) => local::inspect(&args, with),
         Command::Listen(args) => service::listen(args, with).await,
         Command::Push(args) => remote::push(args, with).await,
         Command::Subscribe(args) => remote::subscribe(args, with).await,
         Command::Subscriptions(args) => remote::subscriptions(args, with).await,
         Command::Alerts(args) => remote::alerts(args, with).await,
+        Command::Why(args) => why::why(args, with).await,
+        Command::WhyNot(args) => why::why_not(args, with).await,
         Command::Healthcheck(args) => remote::healthcheck(args, with).await,
         Command::Doctor(args) => Box::pin(service::doctor(args, with)).await,
         Command::Bench(args) => Box::pin(service::bench(args, with)).await,

@@ -20,6 +20,8 @@ pub use files::Origin;
 pub use files::Stamp;
 pub use files::Unreadable;
 pub use files::folder_rules;
+pub use files::force_file;
+pub use files::forced_rules;
 pub use files::read_dir;
 pub use files::read_rules;
 pub use files::read_sources;

@@ -40,6 +40,7 @@ pub use load::lint;
 pub use load::load;
 pub use load::load_story;
 pub use near_miss::NearMiss;
+pub use near_miss::Nearest;
 pub use problem::ERRORS;
 pub use problem::Level;
 pub use problem::Problem;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::alerts::state::Alert;
-use crate::alerts::state::Counted;
 use crate::alerts::state::owner_of;
 use crate::model::Article;
 use crate::model::Time;
@@ -14,20 +13,26 @@ use crate::text::shingles::Shingles;
 /// Most different texts kept of one alert; later ones are told apart by owner alone.
 pub(super) const MAX_TEXTS: usize = 100;
 
+/// Articles that counted, gathered one by one: only what tells copies apart is held of each.
+#[derive(Debug, Default)]
+pub struct Witnesses {
+    texts: Vec<Shingles>,
+    seen: Vec<(String, Vec<u16>)>,
+}
+
+/// What an article is beside those that counted before it, by their places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The first article that is one source with it; itself where there is none before.
+    pub source: usize,
+    /// The first article whose text it copies.
+    pub copy_of: Option<usize>,
+}
+
 impl Alert {
     /// The kept texts that this article copies. A text that copies none is kept and is the answer.
     pub(super) fn note_text(&mut self, article: &Article) -> Vec<u16> {
-        let text = shingles::of(&article.title, &article.body);
-        let mut copied = self.copied_by(&text);
-        if copied.is_empty()
-            && text.positions > 0
-            && self.texts.len() < MAX_TEXTS
-            && let Ok(place) = u16::try_from(self.texts.len())
-        {
-            self.texts.push(text);
-            copied.push(place);
-        }
-        copied
+        note(&mut self.texts, article)
     }
 
     /// Whether the article copies counted articles, and only ones of other owners: syndication
@@ -37,7 +42,7 @@ impl Alert {
         if text.positions < MIN_POSITIONS {
             return false;
         }
-        let copied = self.copied_by(&text);
+        let copied = copied_by(&self.texts, &text);
         let owner = owner_of(article);
         let mut originals =
             self.counted.iter().filter(|c| c.texts.iter().any(|t| copied.contains(t))).peekable();
@@ -52,24 +57,67 @@ impl Alert {
     /// Groups of counted articles received at or after `from`: articles of one owner or with one
     /// text are in one group.
     pub(super) fn independent_since(&self, from: Time) -> u32 {
-        let counted: Vec<&Counted> = self.counted.iter().filter(|c| c.received >= from).collect();
-        let mut groups = Groups { parents: (0..counted.len()).collect() };
-        let mut owners = BTreeMap::new();
-        let mut texts = BTreeMap::new();
-        for (place, one) in counted.iter().enumerate() {
-            groups.join(place, *owners.entry(&one.owner).or_insert(place));
-            for text in &one.texts {
-                groups.join(place, *texts.entry(*text).or_insert(place));
-            }
-        }
-        let heads = (0..counted.len()).filter(|place| groups.head(*place) == *place).count();
-        u32::try_from(heads).unwrap_or(u32::MAX)
+        let counted = self.counted.iter().filter(|c| c.received >= from);
+        let heads = heads(counted.map(|c| (c.owner.as_str(), c.texts.as_slice())));
+        let groups = heads.iter().enumerate().filter(|(place, head)| place == *head).count();
+        u32::try_from(groups).unwrap_or(u32::MAX)
+    }
+}
+
+impl Witnesses {
+    /// Takes the next article that counted.
+    pub fn add(&mut self, article: &Article) {
+        let texts = note(&mut self.texts, article);
+        self.seen.push((owner_of(article), texts));
     }
 
-    fn copied_by(&self, text: &Shingles) -> Vec<u16> {
-        let copied = self.texts.iter().enumerate().filter(|(_, t)| shingles::is_copy(t, text));
-        copied.filter_map(|(place, _)| u16::try_from(place).ok()).collect()
+    /// What each is, in the order taken.
+    pub fn standings(&self) -> Vec<Standing> {
+        let heads =
+            heads(self.seen.iter().map(|(owner, texts)| (owner.as_str(), texts.as_slice())));
+        let copy_of = |place: usize| {
+            let (_, texts) = self.seen.get(place)?;
+            let mut before = self.seen.iter().take(place);
+            before.position(|(_, other)| other.iter().any(|t| texts.contains(t)))
+        };
+        let all = heads.into_iter().enumerate();
+        all.map(|(place, source)| Standing { source, copy_of: copy_of(place) }).collect()
     }
+}
+
+/// Which of the texts the article copies. A text that copies none is kept and is the answer.
+fn note(texts: &mut Vec<Shingles>, article: &Article) -> Vec<u16> {
+    let text = shingles::of(&article.title, &article.body);
+    let mut copied = copied_by(texts, &text);
+    if copied.is_empty()
+        && text.positions > 0
+        && texts.len() < MAX_TEXTS
+        && let Ok(place) = u16::try_from(texts.len())
+    {
+        texts.push(text);
+        copied.push(place);
+    }
+    copied
+}
+
+fn copied_by(texts: &[Shingles], text: &Shingles) -> Vec<u16> {
+    let copied = texts.iter().enumerate().filter(|(_, t)| shingles::is_copy(t, text));
+    copied.filter_map(|(place, _)| u16::try_from(place).ok()).collect()
+}
+
+/// For each of these, the first one that is one source with it.
+fn heads<'a>(counted: impl Iterator<Item = (&'a str, &'a [u16])>) -> Vec<usize> {
+    let counted: Vec<_> = counted.collect();
+    let mut groups = Groups { parents: (0..counted.len()).collect() };
+    let mut owners = BTreeMap::new();
+    let mut shared = BTreeMap::new();
+    for (place, (owner, texts)) in counted.iter().enumerate() {
+        groups.join(place, *owners.entry(*owner).or_insert(place));
+        for text in *texts {
+            groups.join(place, *shared.entry(*text).or_insert(place));
+        }
+    }
+    (0..counted.len()).map(|place| groups.head(place)).collect()
 }
 
 /// Disjoint groups of places; a group is known by its head.

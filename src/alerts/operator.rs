@@ -37,6 +37,7 @@ pub(super) fn operator(book: &mut Book, context: &Context<'_>, input: &Input<'_>
         role,
         effect: Effect::Listed,
         event: None,
+        alert: Some(directive.alert.clone()),
     };
     if allowed {
         let now = state.now;

@@ -72,6 +72,7 @@ pub(super) fn apply(book: &mut Book, context: &Context<'_>, input: &Input<'_>) -
         }
         work.correct(book);
         work.order_by_place();
+        work.name_alerts(book);
         step.events.append(&mut work.events);
         step.decisions.append(&mut work.decisions);
     }
@@ -187,7 +188,8 @@ impl<'a> Work<'a> {
             _ => None,
         };
         let rule = self.rule.id.clone();
-        self.decisions.push(Decision { rule, key: key.clone(), role, effect, event });
+        let alert = None;
+        self.decisions.push(Decision { rule, key: key.clone(), role, effect, event, alert });
     }
 
     pub(super) fn happened(&mut self, at: &StateKey, role: Role, event: Event) {
@@ -195,6 +197,16 @@ impl<'a> Work<'a> {
         self.touched.insert(at.clone());
         self.events.push(event);
         self.decided(&at.key, role, effect);
+    }
+
+    /// Says which alert each decision is about: who asks later has only the verdict.
+    fn name_alerts(&mut self, book: &Book) {
+        let mut decisions = std::mem::take(&mut self.decisions);
+        for decision in decisions.iter_mut().filter(|d| d.effect != Effect::Nothing) {
+            let state = book.state(&self.at(&decision.key));
+            decision.alert = state.map(|s| s.alert.view.id.clone());
+        }
+        self.decisions = decisions;
     }
 
     /// Events of one rule follow the order of places in the gazetteer.

@@ -1,7 +1,6 @@
 //! Alerts: the list, and one with its whole history and who was told.
 
 use std::str::FromStr;
-use std::sync::Arc;
 
 use axum::extract::Path;
 use axum::extract::State;
@@ -13,26 +12,18 @@ use serde_json::json;
 
 use crate::alerts::state::REMEMBERED;
 use crate::api::App;
+use crate::api::history;
+use crate::api::history::Way;
 use crate::api::problem::Fault;
 use crate::api::problem::Json;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
-use crate::bus::Bucket;
 use crate::bus::Bus;
-use crate::bus::Selection;
-use crate::bus::Stream;
-use crate::bus::Until;
-use crate::delivery::Delivery;
-use crate::delivery::Facts;
-use crate::delivery::Logged;
-use crate::delivery::admission::Versions;
-use crate::delivery::admission::admits;
 use crate::model::AlertId;
 use crate::model::Directive;
 use crate::model::DirectiveKind;
 use crate::model::Event;
 use crate::model::Mode;
-use crate::model::Subscription;
 use crate::model::SubscriptionId;
 use crate::model::Time;
 use crate::model::event::AlertView;
@@ -41,6 +32,8 @@ use crate::source::direct;
 
 const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
+/// Most subscriptions listed with an alert.
+const MAX_TOLD: usize = 1_000;
 /// Longest reason of an operator, in code points.
 const MAX_REASON_CHARS: usize = 500;
 
@@ -110,14 +103,25 @@ pub(super) async fn show<B: Bus>(
 ) -> Result<axum::Json<Value>, Problem> {
     let unknown = || Problem::not_found("alert", &id);
     let alert = AlertId::new(id.clone()).map_err(|_| unknown())?;
-    let topic =
-        app.index.find(&alert).map_or_else(|| "*".to_owned(), |(topic, _)| topic.to_string());
-    let events = history(&app, &format!("wb.event.{topic}.{alert}.*")).await?;
+    let events = history::events(&app, &alert).await?;
     let Some(last) = events.last() else { return Err(unknown()) };
-    let told = told(&app, &events).await?;
+    let (told, more_told) = history::told(&app, &events, MAX_TOLD).await?;
+    let told = told.into_iter().map(|one| {
+        let settled = |at: &&usize| {
+            events.get(**at).is_some_and(|logged| one.way(logged.seq) == Way::Settled)
+        };
+        let (settled, waiting): (Vec<&usize>, Vec<&usize>) = one.admitted.iter().partition(settled);
+        Told {
+            settled: history::kinds(&events, settled.into_iter().copied()),
+            waiting: history::kinds(&events, waiting.into_iter().copied()),
+            subscription: one.subscription.id,
+        }
+    });
+    let told: Vec<Told> = told.collect();
     let events_json: Vec<&Event> = events.iter().map(|l| &l.event).collect();
     let alert = &last.event.alert;
-    Ok(axum::Json(json!({"alert": alert, "events": events_json, "told": told})))
+    Ok(axum::Json(json!({"alert": alert, "events": events_json, "told": told,
+        "more_told": more_told})))
 }
 
 /// Why an alert is ended or taken back, and by whom.
@@ -156,8 +160,7 @@ async fn decide<B: Bus>(
     let by = short("/by", decided.by.as_deref().unwrap_or("operator"))?;
     let unknown = || Problem::not_found("alert", id);
     let alert = AlertId::new(id.to_owned()).map_err(|_| unknown())?;
-    let topic = app.index.find(&alert).map_or_else(|| "*".to_owned(), |(t, _)| t.to_string());
-    let events = history(app, &format!("wb.event.{topic}.{alert}.*")).await?;
+    let events = history::events(app, &alert).await?;
     let view = &events.last().ok_or_else(unknown)?.event.alert;
     let now = Time::from_millis(app.settings.clock.now_ms());
     if let Some(why) = refusal(kind, view, now) {
@@ -194,47 +197,6 @@ fn short(pointer: &str, text: &str) -> Result<String, Problem> {
         return Err(wrong(format!("write plain text of at most {MAX_REASON_CHARS} characters")));
     }
     Ok(text.to_owned())
-}
-
-async fn history<B: Bus>(app: &App<B>, filter: &str) -> Result<Vec<Logged>, Problem> {
-    let selection =
-        Selection { from: crate::bus::From::Start, until: Until::End, filter: filter.to_owned() };
-    let mut events: Vec<Logged> = Vec::new();
-    for stored in app.bus.read(Stream::Events, selection).await?.records().await? {
-        let Ok(event) = serde_json::from_slice::<Event>(&stored.payload) else { continue };
-        let earlier: Arc<[Facts]> = events.iter().map(|l| Facts::of(l.seq, &l.event)).collect();
-        events.push(Logged { seq: stored.seq, event, earlier });
-    }
-    Ok(events)
-}
-
-/// Who was told follows from the filters and cursors: it is computed, not stored.
-async fn told<B: Bus>(app: &App<B>, events: &[Logged]) -> Result<Vec<Told>, Problem> {
-    let wanted = app.bus.list(Bucket::Subscriptions, "").await?;
-    let done = app.bus.list(Bucket::Deliveries, "").await?;
-    let mut told = Vec::new();
-    for entry in wanted.entries {
-        let subscription =
-            entry.value.and_then(|v| serde_json::from_slice::<Subscription>(&v).ok());
-        let Some(subscription) = subscription else { continue };
-        let record = done.entries.iter().find(|e| e.key == entry.key);
-        let record = record.and_then(|e| serde_json::from_slice(e.value.as_ref()?).ok());
-        let record: Delivery = record.unwrap_or_else(|| Delivery::new(&subscription));
-        let versions = Versions { filters: &subscription.filters, effective: &record.effective };
-        let (settled, waiting): (Vec<&Logged>, Vec<&Logged>) = events
-            .iter()
-            .filter(|logged| admits(versions, logged))
-            .partition(|logged| logged.seq <= record.cursor);
-        if !settled.is_empty() || !waiting.is_empty() {
-            let kinds = |of: Vec<&Logged>| of.iter().map(|l| l.event.kind.as_str()).collect();
-            told.push(Told {
-                subscription: subscription.id,
-                settled: kinds(settled),
-                waiting: kinds(waiting),
-            });
-        }
-    }
-    Ok(told)
 }
 
 /// `GET /v1/topics`

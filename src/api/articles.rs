@@ -12,6 +12,8 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::api::App;
+use crate::api::history;
+use crate::api::problem::Fault;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::api::problem::body;
@@ -19,12 +21,11 @@ use crate::api::problem::content_type;
 use crate::bus::Bucket;
 use crate::bus::Bus;
 use crate::bus::From;
-use crate::bus::Selection;
-use crate::bus::Stored;
 use crate::bus::Stream;
-use crate::bus::Until;
 use crate::feed;
+use crate::feed::Draft;
 use crate::feed::Form;
+use crate::feed::Rejected;
 use crate::model::Article;
 use crate::model::ArticleId;
 use crate::model::Time;
@@ -50,13 +51,7 @@ pub(super) async fn push<B: Bus>(
     Query(query): Query<PushQuery>,
     request: Request,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
-    let form = form(&request)?;
-    let charset = charset(&request);
-    let bytes = body(request, &app).await?;
-    let read = move || feed::read_articles(&bytes, form, charset.as_deref());
-    let read = tokio::task::spawn_blocking(read).await.map_err(|_| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading the articles failed")
-    })?;
+    let read = drafts(&app, request).await?;
     if read.len() > MAX_ARTICLES {
         let detail = format!("at most {MAX_ARTICLES} articles a request: send them in parts");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
@@ -97,6 +92,30 @@ pub(super) async fn push<B: Bus>(
     Ok((status, axum::Json(json!({"accepted": accepted, "rejected": rejected}))))
 }
 
+async fn drafts<B: Bus>(
+    app: &App<B>,
+    request: Request,
+) -> Result<Vec<Result<Draft, Rejected>>, Problem> {
+    let form = form(&request)?;
+    let charset = charset(&request);
+    let bytes = body(request, app).await?;
+    let read = move || feed::read_articles(&bytes, form, charset.as_deref());
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading the articles failed"))
+}
+
+/// The one article that a request holds.
+pub(super) async fn one_draft<B: Bus>(app: &App<B>, request: Request) -> Result<Draft, Problem> {
+    let mut read = drafts(app, request).await?;
+    let wrong = |message: String| Problem::invalid(vec![Fault::new("", message)]);
+    match (read.pop(), read.is_empty()) {
+        (Some(Ok(draft)), true) => Ok(draft),
+        (Some(Err(refused)), true) => Err(wrong(refused.to_string())),
+        _ => Err(wrong("send exactly one article".to_owned())),
+    }
+}
+
 fn form(request: &Request) -> Result<Form, Problem> {
     let kind = content_type(request.headers()).unwrap_or_default();
     match kind.as_str() {
@@ -135,7 +154,8 @@ pub(super) async fn show<B: Bus>(
 ) -> Result<axum::Json<Value>, Problem> {
     let unknown = || Problem::not_found("article", &id);
     let id = ArticleId::new(id.clone()).map_err(|_| unknown())?;
-    let stored = read(&app, Stream::Articles, format!("wb.article.*.{id}")).await?;
+    let stored =
+        history::read(&app, Stream::Articles, From::Start, format!("wb.article.*.{id}")).await?;
     let revisions: Vec<(u64, Article)> = stored
         .iter()
         .filter_map(|s| Some((s.seq, serde_json::from_slice(&s.payload).ok()?)))
@@ -163,7 +183,8 @@ async fn explain<B: Bus>(
     revision: u32,
 ) -> Result<(Vec<Value>, Vec<Value>, BTreeSet<u16>), Problem> {
     let (mut matches, mut decisions, mut shards) = (Vec::new(), Vec::new(), BTreeSet::new());
-    for stored in read(app, Stream::Verdicts, format!("wb.verdict.{id}.{revision}.*")).await? {
+    let filter = format!("wb.verdict.{id}.{revision}.*");
+    for stored in history::read(app, Stream::Verdicts, From::Start, filter).await? {
         let Ok(verdict) = serde_json::from_slice::<Verdict>(&stored.payload) else { continue };
         matches.extend(verdict.matches.iter().map(|m| json!(m)));
         decisions.extend(verdict.decisions.iter().map(|d| json!(d)));
@@ -180,7 +201,7 @@ fn moved<B: Bus>(app: &App<B>, article: &Article) -> BTreeSet<u16> {
 }
 
 /// Whether every rules shard has gone past a position, by the cursors in the leases.
-async fn rules_have_read<B: Bus>(app: &App<B>, seq: u64) -> Result<bool, Problem> {
+pub(super) async fn rules_have_read<B: Bus>(app: &App<B>, seq: u64) -> Result<bool, Problem> {
     let leases = app.bus.list(Bucket::Leases, "rules").await?;
     let cursor = |value: &[u8]| {
         let lease: Value = serde_json::from_slice(value).ok()?;
@@ -189,13 +210,4 @@ async fn rules_have_read<B: Bus>(app: &App<B>, seq: u64) -> Result<bool, Problem
     let cursors: Vec<u64> =
         leases.entries.iter().filter_map(|e| cursor(e.value.as_ref()?)).collect();
     Ok(cursors.len() >= usize::from(SHARDS) && cursors.iter().all(|c| *c >= seq))
-}
-
-async fn read<B: Bus>(
-    app: &App<B>,
-    stream: Stream,
-    filter: String,
-) -> Result<Vec<Stored>, Problem> {
-    let selection = Selection { from: From::Start, until: Until::End, filter };
-    Ok(app.bus.read(stream, selection).await?.records().await?)
 }

@@ -240,7 +240,7 @@ pub(super) async fn test<B: Bus>(
     Err(Problem::new(StatusCode::CONFLICT, "others change this subscription: try again"))
 }
 
-async fn find<B: Bus>(app: &App<B>, id: &str) -> Result<(Subscription, u64), Problem> {
+pub(super) async fn find<B: Bus>(app: &App<B>, id: &str) -> Result<(Subscription, u64), Problem> {
     let unknown = || Problem::not_found("subscription", id);
     SubscriptionId::new(id).map_err(|_| unknown())?;
     let entry = app.bus.get(Bucket::Subscriptions, id).await?.ok_or_else(unknown)?;

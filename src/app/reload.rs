@@ -17,11 +17,17 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::archive;
+use crate::app::forecast::Forecast;
+use crate::app::forecast::forecast;
+use crate::bus::Bus;
+use crate::clock::Clock;
 use crate::config;
 use crate::config::Origin;
 use crate::config::Sources;
 use crate::config::Stamp;
 use crate::config::Unreadable;
+use crate::model::Time;
 use crate::rules::Problem;
 use crate::rules::RuleSet;
 use crate::telemetry::Board;
@@ -44,6 +50,16 @@ pub(super) struct Live {
     pub(super) sources: watch::Sender<Arc<Sources>>,
 }
 
+/// What a reload works with.
+#[derive(Clone)]
+pub(super) struct Shared<B> {
+    /// Where the archive is that forecasts are made of.
+    pub(super) bus: B,
+    pub(super) live: Live,
+    pub(super) clock: Clock,
+    pub(super) board: Board,
+}
+
 /// Which files this process follows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Follows {
@@ -62,6 +78,12 @@ enum Refused {
     Gone,
     #[error("the check panicked")]
     Panicked,
+    #[error(
+        "the forecast is beyond the budget: {excess}; narrow the rules, raise the budget, or write {digest} into {file} to take them as they are"
+    )]
+    OverBudget { excess: Forecast, digest: String, file: String },
+    #[error("the forecast for the rules' budget cannot be made")]
+    NoForecast(#[from] archive::Error),
 }
 
 impl Live {
@@ -74,18 +96,18 @@ impl Live {
 }
 
 /// Follows the files until told to stop. SIGHUP reads them at once, changed or not.
-pub(super) async fn run(
+pub(super) async fn run<B: Bus>(
     origin: Origin,
-    (live, follows): (Live, Follows),
-    board: Board,
+    shared: Shared<B>,
+    follows: Follows,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let Origin { folder, rules, sources } = origin;
     let mut reload = Reload {
         folder,
-        live,
-        board,
+        shared,
+        stop: stop.clone(),
         rules: Seen::new(rules),
         sources: Seen::new(sources),
         retired: Vec::new(),
@@ -115,10 +137,10 @@ pub(super) async fn run(
     }
 }
 
-struct Reload {
+struct Reload<B> {
     folder: PathBuf,
-    live: Live,
-    board: Board,
+    shared: Shared<B>,
+    stop: CancellationToken,
     rules: Seen,
     sources: Seen,
     /// Rule sets that a worker may still be using for one batch.
@@ -153,7 +175,7 @@ impl Seen {
     }
 }
 
-impl Reload {
+impl<B: Bus> Reload<B> {
     async fn follow_rules(&mut self, asked: bool) {
         let due = config::rules_stamp(&self.folder).map(|now| self.rules.look(now) || asked);
         let began = Instant::now();
@@ -161,14 +183,17 @@ impl Reload {
             Ok(false) => return,
             Ok(true) => {
                 let (folder, had) = (self.folder.clone(), self.rules.had);
-                beside(move || load_rules(&folder, had)).await
+                match beside(move || load_rules(&folder, had)).await {
+                    Ok(rules) => self.within_budget(Arc::new(rules)).await,
+                    Err(refused) => Err(refused),
+                }
             }
             Err(error) => Err(error.into()),
         };
         match loaded {
             Ok(rules) => {
                 let (digest, count) = (rules.digest().to_owned(), rules.rules().len());
-                let old = self.live.rules.swap(Arc::new(rules));
+                let old = self.shared.live.rules.swap(rules);
                 if old.digest() != digest {
                     let elapsed_ms = began.elapsed().as_millis();
                     tracing::info!(ruleset = digest, rules = count, elapsed_ms, "Rules reloaded");
@@ -179,6 +204,25 @@ impl Reload {
             }
             Err(refused) => self.bad("rules", &refused),
         }
+    }
+
+    /// Lets a rule set pass whose forecast stays within the budgets of its rules, or that is forced.
+    async fn within_budget(&self, rules: Arc<RuleSet>) -> Result<Arc<RuleSet>, Refused> {
+        let digest = rules.digest().to_owned();
+        if digest == self.shared.live.rules.load().digest() {
+            return Ok(rules);
+        }
+        let (bus, stop) = (&self.shared.bus, self.stop.clone());
+        let now = Time::from_millis(self.shared.clock.now_ms());
+        let Some(forecast) = forecast(bus, &rules, now, stop).await? else { return Ok(rules) };
+        tracing::info!(ruleset = digest, forecast = %forecast, "Rules forecast");
+        let Some(excess) = forecast.excess() else { return Ok(rules) };
+        if config::forced_rules(&self.folder)?.is_some_and(|forced| forced == digest) {
+            tracing::warn!(ruleset = digest, excess = %excess, "Rules beyond their budget, forced");
+            return Ok(rules);
+        }
+        let file = config::force_file(&self.folder).display().to_string();
+        Err(Refused::OverBudget { excess, digest, file })
     }
 
     async fn follow_sources(&mut self, asked: bool) {
@@ -194,7 +238,7 @@ impl Reload {
         match loaded {
             Ok(sources) => {
                 let (feeds, folders) = (sources.feeds.len(), sources.folders.len());
-                self.live.sources.send_replace(Arc::new(sources));
+                self.shared.live.sources.send_replace(Arc::new(sources));
                 tracing::info!(feeds, folders, "Sources reloaded");
                 self.sources.had |= !self.sources.read.is_empty();
                 self.good("sources");
@@ -205,14 +249,14 @@ impl Reload {
 
     fn good(&self, file: &'static str) {
         metrics::gauge!(metric::RELOAD_OK, "file" => file).set(1.0);
-        self.board.set(part(file), Health::Ready);
+        self.shared.board.set(part(file), Health::Ready);
     }
 
     fn bad(&self, file: &'static str, refused: &Refused) {
         metrics::gauge!(metric::RELOAD_OK, "file" => file).set(0.0);
         let error = chain(refused);
         let told = format!("not reloaded, the running {file} stay: {error}");
-        if self.board.set(part(file), Health::Degraded(told)) {
+        if self.shared.board.set(part(file), Health::Degraded(told)) {
             tracing::error!(file, error, "Configuration not reloaded: what runs stays");
         }
     }

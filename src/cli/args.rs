@@ -58,6 +58,10 @@ pub(super) enum Command {
     Subscriptions(Subscriptions),
     /// Look at alerts
     Alerts(Alerts),
+    /// Why an alert is: its articles, its events, and who was told when
+    Why(Why),
+    /// Why an article did not reach a subscription
+    WhyNot(WhyNot),
     /// Whether a worker is ready, for containers
     Healthcheck(Healthcheck),
     /// Examine the installation
@@ -153,12 +157,27 @@ pub(super) struct Match {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Backtest {
-    /// Rule file
+    /// Rule file, or a folder of them
     #[arg(long, value_name = "FILE")]
     pub(super) rules: PathBuf,
+    #[command(flatten)]
+    pub(super) past: Past,
+}
+
+/// Which articles of the past.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Past {
     /// Article files; - for standard input
-    #[arg(long = "articles", required = true, num_args = 1.., value_name = "ARTICLE_FILE")]
+    #[arg(
+        long = "articles", num_args = 1.., value_name = "ARTICLE_FILE",
+        required_unless_present = "since", conflicts_with = "since"
+    )]
     pub(super) files: Vec<PathBuf>,
+    /// What the API has received since, such as 7d
+    #[arg(long, value_name = "DURATION")]
+    pub(super) since: Option<String>,
+    #[command(flatten)]
+    pub(super) api: Api,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -314,6 +333,26 @@ pub(super) struct Decision {
     /// Who says so [default: the name of the user]
     #[arg(long, value_name = "NAME")]
     pub(super) by: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Why {
+    #[command(flatten)]
+    pub(super) api: Api,
+    /// Id of the alert
+    pub(super) alert: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct WhyNot {
+    #[command(flatten)]
+    pub(super) api: Api,
+    /// Id or URL of the article, or a file with its text; - for standard input
+    #[arg(long, value_name = "ID|URL|FILE")]
+    pub(super) article: String,
+    /// Id of the subscription
+    #[arg(long, value_name = "ID")]
+    pub(super) subscription: String,
 }
 
 #[derive(Debug, ClapArgs)]

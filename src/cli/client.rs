@@ -60,17 +60,7 @@ impl Client {
         path: &str,
         body: Option<(&str, Bytes)>,
     ) -> Result<Answer, Failure> {
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        if let Some((content_type, _)) = &body {
-            request = request.header("content-type", *content_type);
-        }
-        let bytes = body.map(|(_, bytes)| bytes).unwrap_or_default();
-        let request = request
-            .body(Full::new(bytes))
-            .map_err(|e| Failure::usage(format!("{}{path} cannot be asked: {e}", self.base)))?;
+        let request = self.request(method, path, body)?;
         let asked = tokio::time::timeout(TIMEOUT, async {
             let response = self.hyper.request(request).await.map_err(|e| e.to_string())?;
             let status = response.status();
@@ -83,6 +73,62 @@ impl Client {
             Ok(Err(error)) => Err(self.away(&error)),
             Err(_) => Err(self.away("no answer in time")),
         }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Bytes)>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if let Some((content_type, _)) = &body {
+            request = request.header("content-type", *content_type);
+        }
+        let bytes = body.map(|(_, bytes)| bytes).unwrap_or_default();
+        request
+            .body(Full::new(bytes))
+            .map_err(|e| Failure::usage(format!("{}{path} cannot be asked: {e}", self.base)))
+    }
+
+    /// Asks for an answer that comes line by line. Only silence ends the waiting: how long it takes
+    /// in all is the answerer's business.
+    pub(super) async fn lines(
+        &self,
+        path: &str,
+        body: &Value,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let body = Some(("application/json", Bytes::from(body.to_string())));
+        let request = self.request(Method::POST, path, body)?;
+        let silence = || self.away("no answer in time");
+        let response = tokio::time::timeout(TIMEOUT, self.hyper.request(request)).await;
+        let response = response.map_err(|_| silence())?.map_err(|e| self.away(&e.to_string()))?;
+        let (head, mut body) = response.into_parts();
+        if !head.status.is_success() {
+            let body = Limited::new(body, MAX_ANSWER).collect().await;
+            let body = body.map_err(|e| self.away(&e.to_string()))?.to_bytes();
+            return Err(Answer { status: head.status, body }.failure());
+        }
+        let mut rest: Vec<u8> = Vec::new();
+        while let Some(frame) =
+            tokio::time::timeout(TIMEOUT, body.frame()).await.map_err(|_| silence())?
+        {
+            let frame = frame.map_err(|e| self.away(&e.to_string()))?;
+            let Ok(data) = frame.into_data() else { continue };
+            rest.extend_from_slice(&data);
+            while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                take(&line)?;
+            }
+            if rest.len() > MAX_ANSWER {
+                return Err(Failure::new(1, "error: a line of the answer is too long"));
+            }
+        }
+        if rest.is_empty() { Ok(()) } else { take(&rest) }
     }
 
     fn away(&self, why: &str) -> Failure {
@@ -129,7 +175,8 @@ impl Answer {
             let part = |name| fault.get(name).and_then(Value::as_str).unwrap_or_default();
             text.push_str(&format!("\n  {}: {}", part("pointer"), part("message")));
         }
-        let later = self.status == StatusCode::SERVICE_UNAVAILABLE;
+        let later =
+            matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
         Failure::new(if later { 75 } else { 1 }, text)
     }
 }

@@ -101,17 +101,7 @@ pub(super) fn each_article(
 fn near_text(near: &[NearMiss]) -> String {
     let mut out = String::new();
     for one in near {
-        let why = match &one.miss {
-            Miss::Filter(filter) => format!("{filter} keeps the article out"),
-            Miss::Item(term) if term.starts_with("any") => "nothing of any matches".to_owned(),
-            Miss::Item(term) if term.starts_with("all") => {
-                let end = term.find(']').map_or(term.len(), |at| at + 1);
-                format!("nothing of {} matches", term.get(..end).unwrap_or(term))
-            }
-            Miss::Item(term) => format!("{term} does not match"),
-            Miss::Unless(term, _) => format!("{term} forbids it"),
-        };
-        out.push_str(&format!("\n  not {}: {why}", one.rule));
+        out.push_str(&format!("\n  not {}: {}", one.rule, one.miss));
         if let Miss::Unless(_, places) = &one.miss {
             places.iter().for_each(|evidence| out.push_str(&evidence_line(evidence)));
         }

@@ -1,41 +1,155 @@
-//! Commands that look at the past: backtest.
+//! Commands that look at the past: backtest, rules diff.
+
+mod diff;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+
 use crate::app::backtest;
+use crate::cli;
 use crate::cli::Invocation;
 use crate::cli::args;
+use crate::cli::args::Past;
+use crate::cli::client::Client;
 use crate::cli::exit::Failure;
-use crate::cli::local::read_file;
 use crate::cli::output::say;
 use crate::delivery::body::unaddressed;
 use crate::model::Event;
 use crate::model::Mode;
+use crate::model::wire::Body;
+use crate::rules;
 use crate::rules::RuleSet;
+use diff::Diff;
 
-pub(super) fn backtest(args: &args::Backtest, with: &Invocation) -> Result<(), Failure> {
-    let rules = [Arc::new(load(&args.rules)?)];
+/// A rule set as its files say it.
+type Files = Vec<(String, String)>;
+
+/// An event that a rule set would have made.
+struct Made {
+    /// Which of the rule sets.
+    set: usize,
+    body: Body,
+    shadow: bool,
+}
+
+/// A line of the API's answer.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Made {
+        #[serde(flatten)]
+        body: Box<Body>,
+        #[serde(default)]
+        mode: Mode,
+        set: usize,
+    },
+    Progress {
+        progress: Value,
+    },
+    Summary {
+        summary: Value,
+    },
+    Error {
+        error: String,
+    },
+}
+
+pub(super) async fn backtest(args: &args::Backtest, with: &Invocation) -> Result<(), Failure> {
+    let rules = cli::rules::read(Some(&args.rules))?;
     let mut events = 0_usize;
-    let tell = |_: usize, event: &Event| {
+    let tell = |made: Made| {
         events += 1;
-        with.output.print(&unaddressed(event), || event_text(event));
+        with.output.print(&made.body, || event_text(&made));
     };
-    let summary = backtest::run(&rules, &args.files, tell, say)?;
-    say(&summary_text(&summary, &format!("{events} events")));
-    if summary.refused > 0 { Err(Failure::silent(1)) } else { Ok(()) }
+    let (read, refused) = run(vec![rules], &args.past, tell, with).await?;
+    say(&format!("{events} events from {read}"));
+    if refused { Err(Failure::silent(1)) } else { Ok(()) }
 }
 
-/// The rules of a file, as far as they can be loaded: their own tests are another command's.
-fn load(path: &Path) -> Result<RuleSet, Failure> {
-    let name = path.display().to_string();
-    let text = String::from_utf8(read_file(path)?)
-        .map_err(|_| Failure::new(78, format!("error: {name} is no UTF-8")))?;
-    crate::rules::load(&[(name, text)]).map_err(|problems| Failure::problems(&problems))
+/// `rules diff`
+pub(super) async fn diff(
+    old: &Path,
+    new: &Path,
+    past: &Past,
+    with: &Invocation,
+) -> Result<(), Failure> {
+    let sets = vec![cli::rules::read(Some(old))?, cli::rules::read(Some(new))?];
+    let mut diff = Diff::default();
+    let (read, _) = run(sets, past, |made| diff.take(&made), with).await?;
+    let told = diff.rules();
+    for rule in &told {
+        with.output.print(rule, || rule.text());
+    }
+    say(&format!("{} over {read}", Diff::summary(&told)));
+    Ok(())
 }
 
-fn summary_text(summary: &backtest::Summary, what: &str) -> String {
-    let mut text = format!("{what} from {} articles", summary.articles);
+/// Runs rule sets over files, or has the API run them over what it has archived. Answers what was
+/// read, in words, and whether something was refused.
+async fn run(
+    sets: Vec<Files>,
+    past: &Past,
+    mut tell: impl FnMut(Made),
+    with: &Invocation,
+) -> Result<(String, bool), Failure> {
+    // What is wrong with the rules is shown here, with its line, before anything is asked.
+    let loaded: Vec<Arc<RuleSet>> = sets.iter().map(load).collect::<Result<_, _>>()?;
+    let Some(since) = &past.since else {
+        let tell = |set: usize, event: &Event| {
+            let shadow = event.mode == Mode::Shadow;
+            tell(Made { set, body: unaddressed(event), shadow });
+        };
+        let summary = backtest::run(&loaded, &past.files, tell, say)?;
+        return Ok((summary_text(&summary), summary.refused > 0));
+    };
+    drop(loaded);
+    let client = Client::new(past.api.api.as_deref(), with)?;
+    let mut body = json!({"since": since});
+    for (name, files) in ["rules", "against"].into_iter().zip(&sets) {
+        let files = files.iter().map(|(name, text)| json!({"name": name, "text": text}));
+        body[name] = files.collect();
+    }
+    let mut read = None;
+    let take = |line: &[u8]| {
+        let line = serde_json::from_slice::<Line>(line)
+            .map_err(|e| Failure::new(1, format!("error: the answer cannot be read: {e}")))?;
+        match line {
+            Line::Made { body, mode, set } => {
+                tell(Made { set, body: *body, shadow: mode == Mode::Shadow });
+            }
+            Line::Progress { progress } => say(&format!("{} articles", progress["articles"])),
+            Line::Summary { summary } => read = Some(archive_text(&summary)),
+            Line::Error { error } => return Err(Failure::new(1, format!("error: {error}"))),
+        }
+        Ok(())
+    };
+    client.lines("/v1/rules/backtest", &body, take).await?;
+    let read = read.ok_or_else(|| Failure::new(75, "error: the answer was cut off: try again"))?;
+    Ok((read, false))
+}
+
+/// The rules, as far as they can be loaded: their own tests are another command's.
+fn load(files: &Files) -> Result<Arc<RuleSet>, Failure> {
+    rules::load(files).map(Arc::new).map_err(|problems| Failure::problems(&problems))
+}
+
+fn archive_text(summary: &Value) -> String {
+    let mut text = format!("{} archived articles", summary["articles"]);
+    if let (Some(first), Some(last)) = (summary["first"].as_str(), summary["last"].as_str()) {
+        text.push_str(&format!(" of {first} to {last}"));
+    }
+    if let Some(left_out) = summary["left_out"].as_str() {
+        text.push_str(&format!(", without {left_out}"));
+    }
+    text
+}
+
+fn summary_text(summary: &backtest::Summary) -> String {
+    let mut text = format!("{} articles", summary.articles);
     for (count, name) in [
         (summary.known, "known already"),
         (summary.refused, "refused"),
@@ -49,23 +163,19 @@ fn summary_text(summary: &backtest::Summary, what: &str) -> String {
 }
 
 /// An event in one line, with the words that made it.
-fn event_text(event: &Event) -> String {
-    let alert = &event.alert;
-    let mut text = format!(
-        "{}  {}  {} ({})  {}",
-        event.timestamp,
-        event.kind.as_str(),
-        alert.rule,
-        alert.key,
-        alert.title
-    );
-    if event.mode == Mode::Shadow {
+fn event_text(made: &Made) -> String {
+    let body = &made.body;
+    let mut text = format!("{}  {}", body.timestamp, body.kind);
+    if let Some(alert) = &body.data.alert {
+        text.push_str(&format!("  {} ({})  {}", alert.rule, alert.key, alert.title));
+    }
+    if made.shadow {
         text.push_str("  [shadow]");
     }
-    if event.possible_end {
+    if body.data.event.possible_end {
         text.push_str("  [possible end]");
     }
-    if let Some(article) = event.articles.last() {
+    if let Some(article) = body.data.articles.last() {
         let words = article.evidence.first().map(|e| format!(" by \"{}\" ({})", e.text, e.term));
         text.push_str(&format!("\n    {}{}", article.title, words.unwrap_or_default()));
     }

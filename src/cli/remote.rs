@@ -87,7 +87,7 @@ fn told(file: &Path, became: &Value) -> String {
     line
 }
 
-fn content_type(file: &Path, bytes: &[u8]) -> &'static str {
+pub(super) fn content_type(file: &Path, bytes: &[u8]) -> &'static str {
     match file.extension().and_then(|e| e.to_str()) {
         Some("jsonl" | "ndjson") => "application/x-ndjson",
         Some("json") => "application/json",
@@ -232,7 +232,7 @@ async fn decide(
     Ok(())
 }
 
-fn alert_line(one: &Value) -> String {
+pub(super) fn alert_line(one: &Value) -> String {
     let t = |name| text(one, name);
     format!(
         "{}  {:9} {:8} {} ({})  {}",
@@ -280,11 +280,11 @@ pub(super) async fn healthcheck(args: args::Healthcheck, with: &Invocation) -> R
     if answer.status.is_success() { Ok(()) } else { Err(Failure::silent(1)) }
 }
 
-fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+pub(super) fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 

@@ -19,6 +19,7 @@ use crate::cli::exit::Failure;
 use crate::cli::local;
 use crate::cli::output::line;
 use crate::cli::output::say;
+use crate::cli::past;
 use crate::config;
 use crate::model::ArticleId;
 use crate::model::Evidence;
@@ -32,13 +33,14 @@ use crate::rules::TryError;
 /// Code points of text shown on each side of what is found.
 const CONTEXT: usize = 40;
 
-pub(super) fn rules(args: &Rules, with: &Invocation) -> Result<(), Failure> {
+pub(super) async fn rules(args: &Rules, with: &Invocation) -> Result<(), Failure> {
     match &args.action {
         RulesAction::Test { files, junit } => test(files, junit.as_deref(), with),
         RulesAction::Lint { files, format, sarif, deny } => {
             lint(files, (*format, sarif.as_deref(), *deny), with)
         }
         RulesAction::Try { query, files, articles } => try_query(query, files, articles, with),
+        RulesAction::Diff { old, new, past } => past::diff(old, new, past, with).await,
         RulesAction::Schema => {
             line(rules::schema().trim_end());
             Ok(())
@@ -132,7 +134,7 @@ fn lint(
     if fails { Err(Failure::silent(1)) } else { Ok(()) }
 }
 
-fn counted(n: usize, what: &str) -> String {
+pub(super) fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 

@@ -98,12 +98,30 @@ pub fn read_sources(dir: &Path) -> Result<Option<(String, String)>, Unreadable> 
 
 /// What the rule files of a folder look like now.
 pub fn rules_stamp(dir: &Path) -> Result<Stamp, Unreadable> {
-    stamp(rule_paths(dir)?)
+    let mut paths = rule_paths(dir)?;
+    let rules = stamp(paths.clone())?;
+    if rules.is_empty() {
+        return Ok(rules);
+    }
+    // What forces them belongs to them: when it comes, they are looked at again.
+    paths.push(force_file(dir));
+    stamp(paths)
 }
 
 /// What the file of sources looks like now.
 pub fn sources_stamp(dir: &Path) -> Result<Stamp, Unreadable> {
     stamp(vec![dir.join("sources.yaml")])
+}
+
+/// The file that names the one rule set that is taken although its forecast is beyond the budget.
+pub fn force_file(dir: &Path) -> PathBuf {
+    dir.join("rules.force")
+}
+
+/// The digest in that file; none without it.
+pub fn forced_rules(dir: &Path) -> Result<Option<String>, Unreadable> {
+    let text = read(&force_file(dir))?.map(|(_, text)| text);
+    Ok(text.map(|text| text.trim().to_owned()))
 }
 
 /// `rules.yaml`, and the files of `rules/` in the order of their names.

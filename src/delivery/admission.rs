@@ -71,8 +71,44 @@ impl<'a> Versions<'a> {
     }
 }
 
+/// The part of a filter that does not ask for an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Another topic.
+    Topics,
+    /// Another nature.
+    Natures,
+    /// No article in a language asked for.
+    Langs,
+    /// Less than the least severity.
+    MinSeverity,
+    /// Another key.
+    Keys,
+}
+
+/// Why an event does not belong to a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its alert opened in shadow mode.
+    Shadow,
+    /// The subscription's first filter version took effect after it.
+    Before,
+    /// The filter in force does not ask for it.
+    Filter(Part),
+    /// Nobody asked for `alert.expired`.
+    Expired,
+    /// It takes back or ends what this subscription was never told of.
+    NeverTold,
+}
+
 /// Whether a filter asks for an event.
 pub fn wants(filter: &Filter, facts: &Facts) -> bool {
+    unwanted(filter, facts).is_none()
+}
+
+/// The first part of a filter that does not ask for an event.
+pub fn unwanted(filter: &Filter, facts: &Facts) -> Option<Part> {
     let alert = &facts.event.alert;
     let topic = match &filter.topics {
         Topics::All => true,
@@ -85,11 +121,16 @@ pub fn wants(filter: &Filter, facts: &Facts) -> bool {
     };
     let lang = filter.langs.is_empty()
         || facts.langs.iter().any(|given| filter.langs.iter().any(|asked| asked.covers(given)));
-    topic
-        && nature
-        && lang
-        && filter.min_severity.is_none_or(|least| alert.severity >= least)
-        && (filter.keys.is_empty() || filter.keys.contains(&alert.key))
+    let severity = filter.min_severity.is_none_or(|least| alert.severity >= least);
+    let key = filter.keys.is_empty() || filter.keys.contains(&alert.key);
+    let parts = [
+        (topic, Part::Topics),
+        (nature, Part::Natures),
+        (lang, Part::Langs),
+        (severity, Part::MinSeverity),
+        (key, Part::Keys),
+    ];
+    parts.into_iter().find(|(asked, _)| !asked).map(|(_, part)| part)
 }
 
 /// Whether an event belongs to a subscription.
@@ -98,19 +139,28 @@ pub fn wants(filter: &Filter, facts: &Facts) -> bool {
 /// takes back or ends is admitted where an earlier event of its alert was, whatever the filter is
 /// now; `expired` besides only where the filter in force asks for it.
 pub fn admits(versions: Versions<'_>, logged: &Logged) -> bool {
+    refusal(versions, logged).is_none()
+}
+
+/// Why an event does not belong to a subscription; none where it does.
+pub fn refusal(versions: Versions<'_>, logged: &Logged) -> Option<Refusal> {
     if logged.event.mode == Mode::Shadow {
-        return false;
+        return Some(Refusal::Shadow);
     }
-    let asked = |facts: &Facts| {
-        !facts.event.kind.follows_the_record()
-            && versions.at(facts.seq).is_some_and(|filter| wants(filter, facts))
+    let unasked = |facts: &Facts| match versions.at(facts.seq) {
+        None => Some(Refusal::Before),
+        Some(filter) => unwanted(filter, facts).map(Refusal::Filter),
     };
     if !logged.event.kind.follows_the_record() {
-        return asked(&Facts::of(logged.seq, &logged.event));
+        return unasked(&Facts::of(logged.seq, &logged.event));
     }
     let expired_unasked = logged.event.kind == EventKind::Expired
         && !versions.at(logged.seq).is_some_and(|filter| filter.expired);
-    !expired_unasked && logged.earlier.iter().any(asked)
+    if expired_unasked {
+        return Some(Refusal::Expired);
+    }
+    let told = |facts: &Facts| !facts.event.kind.follows_the_record() && unasked(facts).is_none();
+    (!logged.earlier.iter().any(told)).then_some(Refusal::NeverTold)
 }
 
 #[cfg(test)]

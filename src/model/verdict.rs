@@ -4,10 +4,12 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::event::EventKind;
+use crate::model::id::AlertId;
 use crate::model::id::ArticleId;
 use crate::model::id::EventId;
 use crate::model::id::Key;
 use crate::model::id::RuleId;
+use crate::model::id::SourceId;
 use crate::model::matching::Match;
 use crate::model::version::Version;
 
@@ -56,6 +58,9 @@ pub struct Decision {
     pub effect: Effect,
     /// The event, if there was one.
     pub event: Option<EventId>,
+    /// The alert that was meant, as the rules and states were then; none where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<AlertId>,
 }
 
 /// Each match of an article and what came of it.
@@ -67,6 +72,9 @@ pub struct Verdict {
     pub article: ArticleId,
     /// Its revision.
     pub revision: u32,
+    /// Its source: with it the article's subject is known. Records of before lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceId>,
     /// What matched, also where it was superseded.
     pub matches: Vec<Match>,
     /// What came of it.

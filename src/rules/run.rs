@@ -88,6 +88,11 @@ pub(crate) fn areas(set: &RuleSet, article: &Article) -> Vec<Key> {
     places.map(|(key, _)| key.clone()).take(MAX_PLACES).collect()
 }
 
+/// Every reason why a rule does not match.
+pub(crate) fn misses(set: &RuleSet, place: usize, article: &Article) -> Vec<Miss> {
+    with_run(set, article, |run| run.misses(place))
+}
+
 /// The article is cut into words for evidence only where something asks for it.
 fn with_run<T>(set: &RuleSet, article: &Article, work: impl FnOnce(&mut Run<'_, '_>) -> T) -> T {
     let tokens = LazyCell::new(|| {
@@ -168,18 +173,40 @@ impl Run<'_, '_> {
         if let Some(filter) = self.filtered(matcher) {
             return Some(Miss::Filter(filter));
         }
-        let rule = Some(&rule.id);
+        let missing = matcher.groups.iter().find_map(|group| self.missing(group, (rule, matcher)));
+        missing.or_else(|| self.veto(rule, matcher))
+    }
+
+    /// Every reason, for people who ask how near it was.
+    fn misses(&mut self, place: usize) -> Vec<Miss> {
+        let set = self.set;
+        let (Some(rule), Some(matcher)) = (set.rules().get(place), set.matchers().get(place))
+        else {
+            return Vec::new();
+        };
+        let mut misses: Vec<Miss> = self.filtered(matcher).map(Miss::Filter).into_iter().collect();
         for group in &matcher.groups {
-            if !group.iter().any(|item| self.holds(item, matcher.scope, rule)) {
-                let term = group.first().map_or("", |item| item.term.as_str());
-                return Some(Miss::Item(term.to_owned()));
-            }
+            misses.extend(self.missing(group, (rule, matcher)));
         }
+        misses.extend(self.veto(rule, matcher));
+        misses
+    }
+
+    fn missing(&mut self, group: &[Item], (rule, matcher): (&Rule, &Matcher)) -> Option<Miss> {
+        if group.iter().any(|item| self.holds(item, matcher.scope, Some(&rule.id))) {
+            return None;
+        }
+        let term = group.first().map_or("", |item| item.term.as_str());
+        Some(Miss::Item(term.to_owned()))
+    }
+
+    fn veto(&mut self, rule: &Rule, matcher: &Matcher) -> Option<Miss> {
         // `unless` is there to catch drills that are not labelled as such.
         if self.article.nature() != Some(Nature::Actual) {
             return None;
         }
         let scope = matcher.unless_scope;
+        let rule = Some(&rule.id);
         let veto = matcher.unless.iter().find(|item| self.holds(item, scope, rule))?;
         let places = evidence::collect((self.reading)(), self.set.lists().0, [veto], scope);
         Some(Miss::Unless(veto.term.clone(), places))

@@ -5,6 +5,7 @@ mod chaos;
 mod feeds;
 mod flow;
 mod full_disk;
+mod past;
 mod reload;
 mod sirens;
 

@@ -6,6 +6,8 @@ use clap::Args as ClapArgs;
 use clap::Subcommand;
 use clap::ValueEnum;
 
+use crate::cli::args::Past;
+
 #[derive(Debug, ClapArgs)]
 pub(in crate::cli) struct Rules {
     #[command(subcommand)]
@@ -53,6 +55,15 @@ pub(in crate::cli) enum RulesAction {
         /// Article files; - for standard input
         #[arg(value_name = "ARTICLE_FILE")]
         articles: Vec<PathBuf>,
+    },
+    /// The alerts that a change of rules gains and loses over past articles
+    Diff {
+        /// The rules as they are: a file, or a folder of them
+        old: PathBuf,
+        /// The rules as they would be
+        new: PathBuf,
+        #[command(flatten)]
+        past: Past,
     },
     /// The JSON Schema of rule files, for editors
     Schema,

@@ -156,6 +156,7 @@ impl Shard {
             v: Version,
             article: article.id.clone(),
             revision: article.revision,
+            source: Some(article.source.clone()),
             matches,
             decisions: step.decisions,
         };

@@ -150,3 +150,44 @@ fn asked_by_a_signal(process: &Process) {
         after.contains("Sources reloaded").then_some(())
     });
 }
+
+#[test]
+fn a_reload_beyond_its_budget_is_refused_with_the_forecast_unless_forced() {
+    let desk = Desk::new(RULES);
+    let process = desk.run();
+    let api = process.api();
+    wait_ready(&api);
+    for n in 0..3 {
+        let body = json!({"title": format!("Bell {n}"), "body": "x", "source": format!("p{n}")});
+        let url = format!("{api}/v1/articles");
+        ask("POST", &url, "application/json", body.to_string().as_bytes()).unwrap();
+    }
+    let rules = |budget: u32| {
+        format!(
+            "version: 1\nrules:\n  - {{id: bell, any: [bell], key: source, budget: {budget}}}\n"
+        )
+    };
+    let topics = || {
+        let (_, said) = ask("GET", &format!("{api}/v1/topics"), "", b"").unwrap();
+        said["data"][0]["topic"].as_str().unwrap().to_owned()
+    };
+    replace(&desk, "rules.yaml", &rules(2));
+    let refused = wait_for_part(&api, "config.rules", "beyond the budget");
+    let text = refused.to_string();
+    assert!(text.contains("bell 3.0 alerts a day of a budget of 2 (over 3 archived"), "{text}");
+    assert_eq!((topics().as_str(), reload_metric(&api, "rules").as_str()), ("siren", "0"));
+
+    replace(&desk, "rules.force", "sha256:another\n");
+    replace(&desk, "rules.yaml", &rules(1));
+    let refused = wait_for_part(&api, "config.rules", "of a budget of 1 ").to_string();
+    let digest = refused.split("write ").nth(1).unwrap().split(' ').next().unwrap();
+    replace(&desk, "rules.force", &format!("{digest}\n"));
+    wait_for_part(&api, "config.rules", "\"ready\"");
+    assert_eq!(topics(), "bell");
+
+    replace(&desk, "rules.yaml", RULES);
+    wait_for("the rules of before", || (topics() == "siren").then_some(()));
+    replace(&desk, "rules.yaml", &rules(3));
+    wait_for("rules within their budget", || (topics() == "bell").then_some(()));
+    assert!(process.log().contains("Rules forecast"), "{}", process.log());
+}

@@ -1,0 +1,137 @@
+//! Why an alert is: every article that concerned it, every event, and who was told when.
+//!
+//! It is read from the log of events and the verdicts, which say what was decided when it was
+//! decided. No rule set is asked: the rules may have changed since.
+
+mod articles;
+
+use axum::extract::Path;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::api::App;
+use crate::api::history;
+use crate::api::history::Told;
+use crate::api::history::Way;
+use crate::api::problem::Problem;
+use crate::bus::Bus;
+use crate::delivery::Logged;
+use crate::model::AlertId;
+use crate::model::ArticleId;
+use crate::model::Attempt;
+use crate::model::Event;
+use crate::model::EventId;
+use crate::model::Severity;
+use crate::model::SubscriptionId;
+use crate::model::Time;
+use crate::model::event::Confirmation;
+use crate::model::event::Status;
+
+/// Most subscriptions whose attempts are listed.
+const MAX_TOLD: usize = 200;
+
+/// An event as a step of the alert.
+#[derive(Serialize)]
+struct Transition<'a> {
+    id: &'a EventId,
+    number: u32,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    timestamp: Time,
+    status: Status,
+    severity: Severity,
+    confirmation: Confirmation,
+    independent_sources: u32,
+    late: bool,
+    possible_end: bool,
+    reason: Option<&'a str>,
+    ruleset: &'a str,
+    /// The articles it told of, the one that caused it last.
+    articles: Vec<&'a ArticleId>,
+    more_articles: u32,
+}
+
+/// What a subscription was told.
+#[derive(Serialize)]
+struct Delivered {
+    subscription: SubscriptionId,
+    events: Vec<DeliveredEvent>,
+}
+
+#[derive(Serialize)]
+struct DeliveredEvent {
+    id: EventId,
+    number: u32,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    state: Way,
+    attempts: Vec<Attempt>,
+}
+
+/// `GET /v1/alerts/{id}/why`
+pub(super) async fn why<B: Bus>(
+    State(app): State<App<B>>,
+    Path(id): Path<String>,
+) -> Result<axum::Json<Value>, Problem> {
+    let unknown = || Problem::not_found("alert", &id);
+    let alert = AlertId::new(id.clone()).map_err(|_| unknown())?;
+    let events = history::events(&app, &alert).await?;
+    let Some(last) = events.last() else { return Err(unknown()) };
+    let gathered = articles::gather(&app, &events).await?;
+    let (told, more_deliveries) = history::told(&app, &events, MAX_TOLD).await?;
+    let mut deliveries = Vec::new();
+    for one in &told {
+        deliveries.push(delivered(&app, &events, one).await?);
+    }
+    let transitions: Vec<Transition<'_>> = events.iter().map(|l| transition(&l.event)).collect();
+    Ok(axum::Json(json!({
+        "alert": last.event.alert,
+        "mode": last.event.mode,
+        "events": transitions,
+        "articles": gathered.articles,
+        "more_articles": gathered.more,
+        "complete": gathered.complete,
+        "sources": gathered.sources,
+        "deliveries": deliveries,
+        "more_deliveries": more_deliveries,
+    })))
+}
+
+fn transition(event: &Event) -> Transition<'_> {
+    let alert = &event.alert;
+    Transition {
+        id: &event.id,
+        number: event.number,
+        kind: event.kind.as_str(),
+        timestamp: event.timestamp,
+        status: alert.status,
+        severity: alert.severity,
+        confirmation: alert.confirmation,
+        independent_sources: alert.independent_sources,
+        late: event.late,
+        possible_end: event.possible_end,
+        reason: event.reason.as_deref(),
+        ruleset: &event.ruleset,
+        articles: event.articles.iter().map(|a| &a.id).collect(),
+        more_articles: event.more_articles,
+    }
+}
+
+async fn delivered<B: Bus>(
+    app: &App<B>,
+    events: &[Logged],
+    told: &Told,
+) -> Result<Delivered, Problem> {
+    let admitted: Vec<&Logged> = told.admitted.iter().filter_map(|at| events.get(*at)).collect();
+    let mut attempts = history::attempts(app, &told.subscription.id, &admitted).await?;
+    let events = admitted.into_iter().map(|logged| DeliveredEvent {
+        id: logged.event.id.clone(),
+        number: logged.event.number,
+        kind: logged.event.kind.as_str(),
+        state: told.way(logged.seq),
+        attempts: attempts.remove(logged.event.id.as_str()).unwrap_or_default(),
+    });
+    Ok(Delivered { events: events.collect(), subscription: told.subscription.id.clone() })
+}
