@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(super) mod bench;
 pub(super) mod rules;
 
 use std::net::SocketAddr;
@@ -67,7 +68,7 @@ pub(super) enum Command {
     /// Examine the installation
     Doctor(Service),
     /// Measure this machine
-    Bench(Bench),
+    Bench(bench::Bench),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -360,61 +361,4 @@ pub(super) struct Healthcheck {
     /// Address of the worker's probes [variable: WIREBELL_API] [default: http://127.0.0.1:8080]
     #[arg(long, value_name = "URL")]
     pub(super) api: Option<String>,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct Bench {
-    #[command(subcommand)]
-    pub(super) what: BenchWhat,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum BenchWhat {
-    /// Deciding which rules match articles
-    Match(BenchMatch),
-    /// Durable acknowledgements a second
-    Bus(BenchArgs),
-    /// From an accepted article to a received webhook
-    Pipeline(BenchArgs),
-}
-
-#[derive(Clone, Debug, ClapArgs)]
-pub(super) struct BenchArgs {
-    /// NATS server; without it the embedded store in a folder of its own
-    #[arg(long = "nats", value_name = "URL")]
-    pub(super) nats: Option<String>,
-    /// Folder to measure in [default: a temporary folder below the working directory]
-    #[arg(long, value_name = "DIR")]
-    pub(super) data: Option<PathBuf>,
-    /// Concurrent publishers
-    #[arg(long, default_value_t = 64)]
-    pub(super) publishers: u32,
-    /// Records, or articles
-    #[arg(long)]
-    pub(super) count: Option<u32>,
-}
-
-#[derive(Clone, Debug, ClapArgs)]
-pub(super) struct BenchMatch {
-    /// Rule file
-    #[arg(long, value_name = "FILE", required_unless_present = "generate")]
-    pub(super) rules: Option<PathBuf>,
-    /// Article file; may be given several times
-    #[arg(long, value_name = "FILE", required = true)]
-    pub(super) articles: Vec<PathBuf>,
-    /// Make so many rules from the words of the articles instead of reading a file
-    #[arg(long, value_name = "N", conflicts_with = "rules")]
-    pub(super) generate: Option<u32>,
-    /// Make plain literals only
-    #[arg(long, requires = "generate")]
-    pub(super) literals: bool,
-    /// Equal seeds make equal rules
-    #[arg(long, default_value_t = 1, requires = "generate")]
-    pub(super) seed: u64,
-    /// How often each article is decided; its best time counts
-    #[arg(long, default_value_t = 7)]
-    pub(super) passes: u32,
-    /// Compare each article with what the definitions of the language say (slow)
-    #[arg(long)]
-    pub(super) verify: bool,
 }

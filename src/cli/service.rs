@@ -223,11 +223,11 @@ pub(super) async fn doctor(args: args::Service, with: &Invocation) -> Result<(),
     if failed { Err(Failure::silent(1)) } else { Ok(()) }
 }
 
-pub(super) async fn bench(args: args::Bench, with: &Invocation) -> Result<(), Failure> {
+pub(super) async fn bench(args: args::bench::Bench, with: &Invocation) -> Result<(), Failure> {
     let (name, args) = match args.what {
-        args::BenchWhat::Match(args) => return bench_match(&args, with),
-        args::BenchWhat::Bus(args) => ("bus", args),
-        args::BenchWhat::Pipeline(args) => ("pipeline", args),
+        args::bench::BenchWhat::Match(args) => return bench_match(&args, with),
+        args::bench::BenchWhat::Bus(args) => ("bus", args),
+        args::bench::BenchWhat::Pipeline(args) => ("pipeline", args),
     };
     let settings = app::bench::Settings {
         nats: args.nats,
@@ -243,7 +243,7 @@ pub(super) async fn bench(args: args::Bench, with: &Invocation) -> Result<(), Fa
     Ok(())
 }
 
-fn bench_match(args: &args::BenchMatch, with: &Invocation) -> Result<(), Failure> {
+fn bench_match(args: &args::bench::BenchMatch, with: &Invocation) -> Result<(), Failure> {
     use app::bench;
     let mut articles = Vec::new();
     local::each_draft(&args.articles, |draft| articles.push(local::article(&draft)))?;
