@@ -1,6 +1,6 @@
 //! Which counted articles are one source: those of one owner, and copies of one text.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::alerts::state::Alert;
 use crate::alerts::state::owner_of;
@@ -109,12 +109,14 @@ fn copied_by(texts: &[Shingles], text: &Shingles) -> Vec<u16> {
 fn heads<'a>(counted: impl Iterator<Item = (&'a str, &'a [u16])>) -> Vec<usize> {
     let counted: Vec<_> = counted.collect();
     let mut groups = Groups { parents: (0..counted.len()).collect() };
-    let mut owners = BTreeMap::new();
-    let mut shared = BTreeMap::new();
+    let mut owners = HashMap::new();
+    let mut shared = [usize::MAX; MAX_TEXTS];
     for (place, (owner, texts)) in counted.iter().enumerate() {
         groups.join(place, *owners.entry(*owner).or_insert(place));
         for text in *texts {
-            groups.join(place, *shared.entry(*text).or_insert(place));
+            let Some(first) = shared.get_mut(usize::from(*text)) else { continue };
+            *first = (*first).min(place);
+            groups.join(place, *first);
         }
     }
     (0..counted.len()).map(|place| groups.head(place)).collect()

@@ -53,11 +53,21 @@ pub fn is_copy(a: &Shingles, b: &Shingles) -> bool {
     // Up to this hash both lists are whole, so below it the comparison is exact; where a list was
     // cut, what is below is a fair sample of both.
     let limit = a.known_up_to().min(b.known_up_to());
-    let known = smaller.hashes.iter().filter(|h| **h <= limit).count();
+    let known = smaller.hashes.partition_point(|h| *h <= limit);
     let other = if std::ptr::eq(smaller, a) { b } else { a };
-    let known_shared =
-        smaller.hashes.iter().filter(|h| **h <= limit && other.hashes.binary_search(h).is_ok());
-    known > 0 && known_shared.count() * 2 >= known
+    let mut others = other.hashes.iter().copied().peekable();
+    let needed = known.div_ceil(2).max(1);
+    let mut shared = 0;
+    for (seen, hash) in smaller.hashes.iter().take(known).enumerate() {
+        // Decided as soon as what is left cannot change it: an alert of many texts is compared
+        // with each of them.
+        if shared >= needed || shared + (known - seen) < needed {
+            break;
+        }
+        while others.next_if(|h| h < hash).is_some() {}
+        shared += usize::from(others.next_if(|h| h == hash).is_some());
+    }
+    shared >= needed
 }
 
 impl Shingles {
