@@ -1,5 +1,7 @@
 //! The past explained: why an alert is, why an article rang nobody.
 
+use std::io::Read;
+use std::io::Write;
 use std::process::Output;
 
 use serde_json::Value;
@@ -419,4 +421,56 @@ fn backtest_and_diff_read_the_archive_on_nats() {
     wait_ready(&api);
     leases_taken(&workers[1]);
     check_archive(&desk, &api);
+}
+
+/// More than sockets hold between a server and a client that does not read.
+fn fill_archive(api: &str) {
+    let title = "siren ".repeat(300);
+    let lines: Vec<String> = (0..3_000)
+        .map(|n| {
+            let source = format!("paper-{n}");
+            json!({"id": "a", "title": title, "body": "x", "source": source}).to_string()
+        })
+        .collect();
+    for part in lines.chunks(1_000) {
+        let url = format!("{api}/v1/articles");
+        let body = part.join("\n");
+        let (status, said) = ask("POST", &url, "application/x-ndjson", body.as_bytes()).unwrap();
+        assert_eq!(status, 202, "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_backtest_runs_at_a_time_and_ends_when_its_client_goes_away() {
+    let _alone = crate::e2e::HEAVY.lock().await;
+    let desk = Desk::new(crate::e2e::RULES);
+    let process = desk.run();
+    let api = process.api();
+    wait_ready(&api);
+    fill_archive(&api);
+    let request =
+        |rules: &str| json!({"rules": [{"name": "r", "text": rules}], "since": "1d"}).to_string();
+    let (wide, none) = (request(crate::e2e::RULES), request("version: 1\nrules: []\n"));
+    let host = api.trim_start_matches("http://");
+    let head = format!(
+        "POST /v1/rules/backtest HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{wide}",
+        wide.len()
+    );
+    let mut silent = std::net::TcpStream::connect(host).unwrap();
+    // A small buffer, which is also a fixed one.
+    rustix::net::sockopt::set_socket_recv_buffer_size(&silent, 4_096).unwrap();
+    silent.write_all(head.as_bytes()).unwrap();
+    // Its answer has begun, so the turn is its own; it reads no more than that.
+    let mut begun = [0; 12];
+    silent.read_exact(&mut begun).unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 200");
+    let url = format!("{api}/v1/rules/backtest");
+    let status_of = || {
+        let answer = crate::support::http::ask("POST", &url, "application/json", none.as_bytes());
+        answer.map(|(status, _)| status)
+    };
+    assert_eq!(status_of(), Some(429));
+    drop(silent);
+    wait_for("the turn of the client that left", || status_of().filter(|status| *status == 200));
 }
