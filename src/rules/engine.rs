@@ -13,6 +13,7 @@ mod anchor;
 mod article;
 mod bits;
 mod bound;
+mod characters;
 mod code;
 mod compile;
 mod dictionary;

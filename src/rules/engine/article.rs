@@ -7,6 +7,7 @@ use unicode_normalization::is_nfkc_quick;
 use crate::rules::engine::Engine;
 use crate::rules::engine::NONE;
 use crate::rules::engine::bits::Bits;
+use crate::rules::engine::characters::character;
 use crate::rules::engine::dictionary::UNKNOWN;
 use crate::rules::engine::phrase::FIRST;
 use crate::rules::engine::phrase::LIVE;
@@ -110,26 +111,44 @@ impl Seen {
 
     /// The term of each position, with its tags.
     fn find_terms(&mut self, engine: &Engine) {
+        let terms = &engine.terms;
+        let again = match terms.characters() {
+            None => self.glance(|folded, form| terms.glance(folded, form)),
+            // Characters come in runs: whether a position is one is guessed well.
+            Some(characters) => {
+                self.glance(|folded, form| match character(load(folded, form.0), form.1) {
+                    Some(code) => (characters.find(code), false),
+                    None => terms.glance(folded, form),
+                })
+            }
+        };
+        let pieces = self.stream.pieces();
+        for at in self.known.iter().take(again) {
+            let at = *at as usize;
+            if let Some(term) = self.terms.get_mut(at)
+                && !pieces.get(at).is_none_or(|piece| piece.is_gap())
+            {
+                *term = terms.find_tagged(self.stream.form(at, at));
+            }
+        }
+    }
+
+    /// Looks at each position once, and lists those for which that is not enough; gives how many.
+    #[inline]
+    fn glance(&mut self, look: impl Fn(&[u8], (usize, usize)) -> (u32, bool)) -> usize {
         let pieces = self.stream.pieces();
         self.terms.resize(pieces.len(), UNKNOWN);
         self.known.resize(pieces.len(), 0);
         let mut again = 0;
         for ((at, piece), term) in (0_u32..).zip(pieces).zip(&mut self.terms) {
-            let (found, is_open) = engine.terms.glance(self.stream.folded(), piece.form());
+            let (found, is_open) = look(self.stream.folded(), piece.form());
             *term = if piece.is_gap() { UNKNOWN } else { found };
             if let Some(slot) = self.known.get_mut(again) {
                 *slot = at;
             }
             again += usize::from(is_open);
         }
-        for at in self.known.iter().take(again) {
-            let at = *at as usize;
-            if let Some(term) = self.terms.get_mut(at)
-                && !pieces.get(at).is_none_or(|piece| piece.is_gap())
-            {
-                *term = engine.terms.find_tagged(self.stream.form(at, at));
-            }
-        }
+        again
     }
 
     /// Takes the tags off, and lists what they ask for: terms that matter, and words that may end a

@@ -154,6 +154,12 @@ impl Dictionary {
         }
     }
 
+    /// Words of at most eight bytes, as numbers, and what they stand for with its tags.
+    pub(super) fn short(&self) -> impl Iterator<Item = (u64, u32)> + use<'_> {
+        let used = self.slots.iter().filter(|slot| slot.id != FREE && slot.at == SHORT);
+        used.map(|slot| (slot.key, slot.id))
+    }
+
     /// A word of the sieve, and three bits of it.
     #[inline]
     fn sieve_bits(&self, key: u64) -> (usize, u64) {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::rules::engine::characters::Characters;
 use crate::rules::engine::dictionary::Dictionary;
 use crate::rules::word::Prefixes;
 use crate::rules::word::Word;
@@ -12,6 +13,8 @@ use crate::text::stream::load;
 pub(super) struct Terms {
     /// Folded forms of plain words.
     plain: Dictionary,
+    /// Those of them that are one character of a script without spaces, once they are tagged.
+    characters: Characters,
     /// Forms that case and marks count in.
     exact: Dictionary,
     /// Beginnings of words with a star.
@@ -86,6 +89,12 @@ impl Terms {
         self.plain.find(form)
     }
 
+    /// Terms that are one character; none where there are no such terms.
+    #[inline]
+    pub(super) fn characters(&self) -> Option<&Characters> {
+        Some(&self.characters).filter(|characters| !characters.is_empty())
+    }
+
     /// The term with a folded form, with its tags, and whether one look was not enough.
     #[inline]
     pub(super) fn glance(&self, text: &[u8], form: (usize, usize)) -> (u32, bool) {
@@ -100,6 +109,7 @@ impl Terms {
     /// Gives terms their tags.
     pub(super) fn tag(&mut self, tags: impl Fn(u32) -> u32) {
         self.plain.tag(tags);
+        self.characters = Characters::among(self.plain.short());
     }
 
     /// The term of a query's word, which may be new.
@@ -140,7 +150,8 @@ impl Terms {
 
     /// Bytes of its buffers, those of stars aside.
     pub(super) fn size(&self) -> usize {
-        self.plain.size() + self.exact.size() + self.heads.size() + self.kinds.len()
+        let words = self.plain.size() + self.exact.size() + self.heads.size();
+        words + self.characters.size() + self.kinds.len()
     }
 
     pub(super) fn shrink(&mut self) {
