@@ -24,8 +24,8 @@ mod start;
 pub mod state;
 mod step;
 
+pub use crate::model::rule::Context;
 pub use book::Book;
-pub use book::Context;
 pub use book::Input;
 pub use copies::Standing;
 pub use copies::Witnesses;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use crate::alerts::Context;
 use crate::alerts::emit::Emission;
 use crate::alerts::state::AlertState;
 use crate::alerts::state::StateKey;
@@ -13,37 +14,8 @@ use crate::model::Article;
 use crate::model::Event;
 use crate::model::Key;
 use crate::model::Match;
-use crate::model::Rule;
-use crate::model::RuleId;
 use crate::model::Time;
 use crate::model::verdict::Decision;
-
-/// What a step needs to know besides the states.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    /// The rules in file order.
-    pub rules: &'a [Rule],
-    /// Their places in that order, sorted by the rules' ids.
-    pub by_id: &'a [u32],
-    /// Digest of the rule set, written into events.
-    pub ruleset: &'a str,
-    /// Places in gazetteer order: events of one article follow it.
-    pub places: &'a [Key],
-}
-
-impl<'a> Context<'a> {
-    /// The place of the rule with this id.
-    pub(super) fn place(&self, id: &RuleId) -> Option<usize> {
-        let id_of = |at: &u32| self.rules.get(*at as usize).map(|r| &r.id);
-        let found = self.by_id.binary_search_by_key(&Some(id), id_of).ok()?;
-        self.by_id.get(found).map(|at| *at as usize)
-    }
-
-    /// The rule with this id.
-    pub(super) fn rule(&self, id: &RuleId) -> Option<&'a Rule> {
-        self.rules.get(self.place(id)?)
-    }
-}
 
 /// An article and what the rules found in it.
 #[derive(Clone, Copy, Debug)]

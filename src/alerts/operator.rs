@@ -1,7 +1,7 @@
 //! What an operator decides about an alert.
 
+use crate::alerts::Context;
 use crate::alerts::book::Book;
-use crate::alerts::book::Context;
 use crate::alerts::book::Input;
 use crate::alerts::book::Step;
 use crate::alerts::emit::Emission;

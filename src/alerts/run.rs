@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::alerts::Context;
 use crate::alerts::book::Book;
-use crate::alerts::book::Context;
 use crate::alerts::book::Input;
 use crate::alerts::book::Step;
 use crate::alerts::state::StateKey;

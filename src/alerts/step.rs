@@ -1,7 +1,7 @@
 //! One article against the states: the table of the rules' life cycle.
 
+use crate::alerts::Context;
 use crate::alerts::book::Book;
-use crate::alerts::book::Context;
 use crate::alerts::book::Input;
 use crate::alerts::book::Step;
 use crate::alerts::concern::Closer;

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use crate::alerts::Book;
-use crate::alerts::Context;
 use crate::alerts::Input;
 use crate::model::Article;
 use crate::model::Event;
@@ -38,12 +37,7 @@ impl Replay {
     pub fn take(&mut self, article: &Article, found: &Found) -> Vec<Event> {
         self.position = self.position.saturating_add(1);
         let rules = &self.rules;
-        let context = Context {
-            rules: rules.rules(),
-            by_id: rules.by_id(),
-            ruleset: rules.digest(),
-            places: rules.places(),
-        };
+        let context = rules.context();
         let (matches, areas, position) = (&found.matches, &found.areas, self.position);
         let step = self.book.apply(&context, &Input { article, matches, areas, position });
         // Nothing is written here, so what changed counts as published.

@@ -1,6 +1,5 @@
 //! Runs the stories that rules carry, each on the whole rule set.
 
-use crate::alerts::Context;
 use crate::alerts::Run;
 use crate::alerts::run::story_start;
 use crate::model::Article;
@@ -22,12 +21,7 @@ pub(crate) fn run_stories(rules: &RuleSet) -> Vec<TestFailure> {
 }
 
 fn failing(rules: &RuleSet, rule: &RuleId, story: &Story) -> Option<TestFailure> {
-    let context = Context {
-        rules: rules.rules(),
-        by_id: rules.by_id(),
-        ruleset: rules.digest(),
-        places: rules.places(),
-    };
+    let context = rules.context();
     let mut run = Run::new(context, |article: &Article| rules.found(article), story_start());
     for (number, step) in story.steps.iter().enumerate() {
         let found = events(&mut run, number, step);

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::duration;
+use crate::model::id::Key;
 use crate::model::id::RuleId;
 use crate::model::id::Topic;
 
@@ -156,5 +157,32 @@ impl Rule {
     /// Whether the rule opens alerts of its own: one that ends or retracts others does not.
     pub fn opens_alerts(&self) -> bool {
         self.ends.is_empty() && self.retracts.is_empty()
+    }
+}
+
+/// A rule set as the life of alerts knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The rules in file order.
+    pub rules: &'a [Rule],
+    /// Their places in that order, sorted by the rules' ids.
+    pub by_id: &'a [u32],
+    /// Digest of the rule set, written into events.
+    pub ruleset: &'a str,
+    /// Places in gazetteer order: events of one article follow it.
+    pub places: &'a [Key],
+}
+
+impl<'a> Context<'a> {
+    /// The place of the rule with this id.
+    pub fn place(&self, id: &RuleId) -> Option<usize> {
+        let id_of = |at: &u32| self.rules.get(*at as usize).map(|r| &r.id);
+        let found = self.by_id.binary_search_by_key(&Some(id), id_of).ok()?;
+        self.by_id.get(found).map(|at| *at as usize)
+    }
+
+    /// The rule with this id.
+    pub fn rule(&self, id: &RuleId) -> Option<&'a Rule> {
+        self.rules.get(self.place(id)?)
     }
 }

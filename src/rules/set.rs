@@ -11,6 +11,7 @@ use crate::model::Match;
 use crate::model::Rule;
 use crate::model::RuleId;
 use crate::model::Topic;
+use crate::model::rule::Context;
 use crate::rules::engine::Engine;
 use crate::rules::engine::Scratch;
 use crate::rules::engine::Stage;
@@ -120,14 +121,15 @@ impl RuleSet {
         &self.rules
     }
 
-    /// The places of the rules in that order, sorted by their ids.
-    pub fn by_id(&self) -> &[u32] {
-        &self.by_id
+    /// The rules as the life of alerts knows them.
+    pub fn context(&self) -> Context<'_> {
+        let (rules, by_id) = (&self.rules, &self.by_id);
+        Context { rules, by_id, ruleset: &self.digest, places: &self.places }
     }
 
     /// The rule with an id.
     pub fn rule(&self, id: &RuleId) -> Option<&Rule> {
-        self.rules.get(self.place_of(id)?)
+        self.context().rule(id)
     }
 
     /// What can be subscribed to: the topics of rules that open alerts.
@@ -243,9 +245,7 @@ impl RuleSet {
 
     /// The place of a rule in the file.
     pub(crate) fn place_of(&self, id: &RuleId) -> Option<usize> {
-        let id_of = |at: &u32| self.rules.get(*at as usize).map(|r| &r.id);
-        let place = self.by_id.binary_search_by_key(&Some(id), id_of).ok()?;
-        self.by_id.get(place).map(|at| *at as usize)
+        self.context().place(id)
     }
 
     fn spare(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {

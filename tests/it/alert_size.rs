@@ -1,7 +1,6 @@
 //! An alert of many long articles stays within the size of a record.
 
 use wirebell::alerts::Book;
-use wirebell::alerts::Context;
 use wirebell::alerts::Input;
 use wirebell::model::Article;
 use wirebell::model::Evidence;
@@ -60,12 +59,7 @@ fn heavy_match() -> Match {
 #[test]
 fn an_alert_of_a_thousand_long_articles_stays_within_a_record() {
     let rules = loaded(RULES);
-    let context = Context {
-        rules: rules.rules(),
-        by_id: rules.by_id(),
-        ruleset: rules.digest(),
-        places: rules.places(),
-    };
+    let context = rules.context();
     let mut book = Book::default();
     let found = heavy_match();
     let mut largest = 0;
@@ -91,12 +85,7 @@ fn an_alert_of_a_thousand_long_articles_stays_within_a_record() {
 #[test]
 fn hundreds_of_copies_of_one_story_are_one_source() {
     let rules = loaded(RULES);
-    let context = Context {
-        rules: rules.rules(),
-        by_id: rules.by_id(),
-        ruleset: rules.digest(),
-        places: rules.places(),
-    };
+    let context = rules.context();
     let mut book = Book::default();
     let found = heavy_match();
     for n in 0..200 {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use wirebell::alerts::AlertState;
 use wirebell::alerts::Book;
-use wirebell::alerts::Context;
 use wirebell::alerts::Input;
 use wirebell::model::AlertId;
 use wirebell::model::Article;
@@ -201,15 +200,6 @@ fn supersede(matches: &mut [Match]) {
     }
 }
 
-fn context(rules: &RuleSet) -> Context<'_> {
-    Context {
-        rules: rules.rules(),
-        by_id: rules.by_id(),
-        ruleset: rules.digest(),
-        places: rules.places(),
-    }
-}
-
 fn apply(rules: &RuleSet, book: &mut Book, given: &[Given], from: usize, to: usize) -> Vec<Event> {
     let mut events = Vec::new();
     for (at, one) in given.iter().enumerate().take(to).skip(from) {
@@ -219,9 +209,9 @@ fn apply(rules: &RuleSet, book: &mut Book, given: &[Given], from: usize, to: usi
             areas: &one.areas,
             position: u64::try_from(at).unwrap() + 1,
         };
-        events.extend(book.apply(&context(rules), &input).events);
+        events.extend(book.apply(&rules.context(), &input).events);
         // What is due by then acts before anything else happens.
-        events.extend(book.advance(&context(rules), one.article.received_at));
+        events.extend(book.advance(&rules.context(), one.article.received_at));
         book.take_changed();
     }
     events

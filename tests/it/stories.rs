@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde_json::Value;
 use wirebell::alerts::AlertState;
 use wirebell::alerts::Book;
-use wirebell::alerts::Context;
 use wirebell::alerts::Input;
 use wirebell::alerts::Run;
 use wirebell::alerts::run::story_start;
@@ -47,15 +46,6 @@ fn row(line: &str) -> Row {
     Row { name, rules, story }
 }
 
-fn context(rules: &RuleSet) -> Context<'_> {
-    Context {
-        rules: rules.rules(),
-        by_id: rules.by_id(),
-        ruleset: rules.digest(),
-        places: rules.places(),
-    }
-}
-
 /// The events of each step, and the log that the steps made.
 fn tell(row: &Row, times: usize) -> (Vec<Vec<Event>>, Vec<Logged>) {
     let log = RefCell::new(Vec::new());
@@ -64,7 +54,7 @@ fn tell(row: &Row, times: usize) -> (Vec<Vec<Event>>, Vec<Logged>) {
         log.borrow_mut().push((article.clone(), found.clone()));
         found
     };
-    let mut run = Run::new(context(&row.rules), matcher, story_start());
+    let mut run = Run::new(row.rules.context(), matcher, story_start());
     let mut told = Vec::new();
     for (number, step) in row.story.steps.iter().enumerate() {
         let mut events = run.wait(step.after);
@@ -148,7 +138,7 @@ fn replay(row: &Row, book: &mut Book, log: &[Logged], from: usize) -> Vec<Event>
         let position = u64::try_from(offset).unwrap() + 1;
         let (matches, areas) = (&found.matches, &found.areas);
         let input = Input { article, matches, areas, position };
-        events.extend(book.apply(&context(&row.rules), &input).events);
+        events.extend(book.apply(&row.rules.context(), &input).events);
         book.take_changed();
     }
     events

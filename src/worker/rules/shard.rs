@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::alerts::AlertState;
 use crate::alerts::Book;
-use crate::alerts::Context;
 use crate::alerts::Input;
 use crate::alerts::StateKey;
 use crate::bus::Bucket;
@@ -139,12 +138,7 @@ impl Shard {
         {
             return;
         }
-        let context = Context {
-            rules: rules.rules(),
-            by_id: rules.by_id(),
-            ruleset: rules.digest(),
-            places: rules.places(),
-        };
+        let context = rules.context();
         let (areas, position) = (&found.areas, read.stored.seq);
         let input = Input { article, matches: &matches, areas, position };
         let step = self.book.apply(&context, &input);
@@ -166,12 +160,7 @@ impl Shard {
 
     /// Lets timers act up to `now`.
     pub(super) fn advance(&mut self, number: u16, now: Time, rules: &RuleSet, group: &mut Group) {
-        let context = Context {
-            rules: rules.rules(),
-            by_id: rules.by_id(),
-            ruleset: rules.digest(),
-            places: rules.places(),
-        };
+        let context = rules.context();
         let events = self.book.advance(&context, now);
         self.note(events, group);
         self.collect(number, group);
