@@ -19,9 +19,7 @@ use crate::model::Found;
 use crate::model::Key;
 use crate::model::Nature;
 use crate::model::RuleId;
-use crate::model::SourceId;
 use crate::model::Time;
-use crate::model::Version;
 
 /// When a story starts: 2026-01-01T00:00:00Z.
 pub fn story_start() -> Time {
@@ -119,30 +117,7 @@ impl<'a, M: Fn(&Article) -> Found> Run<'a, M> {
             reason: "decided by an operator".to_owned(),
             by: "operator".to_owned(),
         };
-        let source = SourceId::operator();
-        let article = Article {
-            v: Version,
-            id: ArticleId::of(&source, &self.position.to_string()),
-            revision: 1,
-            source,
-            source_name: None,
-            owner: None,
-            official: false,
-            title: String::new(),
-            body: String::new(),
-            url: None,
-            lang: None,
-            author: None,
-            published_at: None,
-            updated_at: None,
-            first_seen_at: self.now,
-            received_at: self.now,
-            as_new: false,
-            first_poll: false,
-            withdrawn: false,
-            cap: None,
-            directive: Some(directive),
-        };
+        let article = Article::of_decision(directive, self.now);
         self.apply(&article)
     }
 

@@ -24,7 +24,6 @@ use crate::model::Field;
 use crate::model::Match;
 use crate::model::SourceId;
 use crate::model::Time;
-use crate::model::Version;
 use crate::rules;
 use crate::rules::Miss;
 use crate::rules::NearMiss;
@@ -155,30 +154,17 @@ pub(super) fn each_draft(files: &[PathBuf], mut show: impl FnMut(Draft)) -> Resu
 
 /// A draft as the rules would see it; the time plays no part in matching.
 pub(super) fn article(draft: &Draft) -> Article {
-    let epoch = Time::from_millis(0);
     let source = draft.source.clone().unwrap_or_else(SourceId::push);
+    let id = ArticleId::of(&source, &draft.identity());
+    let text = (draft.title.clone(), draft.body.clone());
     Article {
-        v: Version,
-        id: ArticleId::of(&source, &draft.identity()),
-        revision: 1,
-        source,
-        source_name: None,
-        owner: None,
-        official: false,
-        title: draft.title.clone(),
-        body: draft.body.clone(),
         url: draft.link.clone(),
         lang: draft.lang.clone(),
         author: draft.author.clone(),
         published_at: draft.published_at,
         updated_at: draft.updated_at,
-        first_seen_at: epoch,
-        received_at: epoch,
-        as_new: false,
-        first_poll: false,
         withdrawn: draft.withdrawn,
-        cap: None,
-        directive: None,
+        ..Article::first(id, source, text, Time::from_millis(0))
     }
 }
 

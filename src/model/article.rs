@@ -99,6 +99,56 @@ pub struct Directive {
 }
 
 impl Article {
+    /// The first revision of a title and body, of which nothing more is known.
+    pub fn first(
+        id: ArticleId,
+        source: SourceId,
+        (title, body): (String, String),
+        received_at: Time,
+    ) -> Self {
+        Self {
+            v: Version,
+            id,
+            revision: 1,
+            source,
+            source_name: None,
+            owner: None,
+            official: false,
+            title,
+            body,
+            url: None,
+            lang: None,
+            author: None,
+            published_at: None,
+            updated_at: None,
+            first_seen_at: received_at,
+            received_at,
+            as_new: false,
+            first_poll: false,
+            withdrawn: false,
+            cap: None,
+            directive: None,
+        }
+    }
+
+    /// The article that carries an operator's decision. The same decision about the same alert is
+    /// the same article.
+    pub fn of_decision(directive: Directive, now: Time) -> Self {
+        let source = SourceId::operator();
+        let what = match directive.kind {
+            DirectiveKind::End => "end",
+            DirectiveKind::Retract => "retract",
+        };
+        let id = ArticleId::of(&source, &format!("{what} {}", directive.alert));
+        let text = (format!("Operator: {what} {}", directive.alert), directive.reason.clone());
+        Self {
+            author: Some(directive.by.clone()),
+            published_at: Some(now),
+            directive: Some(directive),
+            ..Self::first(id, source, text, now)
+        }
+    }
+
     /// When it counts as published: the source's date for this text, else its receipt, and never
     /// later than its receipt.
     pub fn dated(&self) -> Time {

@@ -14,7 +14,6 @@ use crate::model::RuleId;
 use crate::model::Severity;
 use crate::model::SourceId;
 use crate::model::Time;
-use crate::model::Version;
 use crate::model::cap::Block;
 use crate::model::cap::CapSeverity;
 use crate::model::cap::CapStatus;
@@ -184,31 +183,21 @@ impl StoryArticle {
             let gap = if body.is_empty() { "" } else { "\n\n" };
             body.push_str(&format!("{gap}{note}"));
         }
+        let id = match self.cap.as_ref().and_then(|c| c.id.as_deref()) {
+            Some(message) => StoryCap::article_id(&source, message),
+            None => ArticleId::of(&source, identity),
+        };
         Article {
-            v: Version,
-            id: match self.cap.as_ref().and_then(|c| c.id.as_deref()) {
-                Some(message) => StoryCap::article_id(&source, message),
-                None => ArticleId::of(&source, identity),
-            },
-            revision: 1,
-            source,
-            source_name: None,
             owner: self.owner.clone(),
             official: self.official,
-            title: self.title.clone(),
-            body,
             url: self.url.clone(),
             lang: self.lang.clone(),
-            author: None,
             published_at: dated,
             updated_at: dated,
-            first_seen_at: received_at,
-            received_at,
-            as_new: false,
             first_poll: self.first_poll,
             withdrawn: self.withdrawn,
             cap: self.cap.as_ref().map(|cap| cap.message(self, received_at)),
-            directive: None,
+            ..Article::first(id, source, (self.title.clone(), body), received_at)
         }
     }
 }

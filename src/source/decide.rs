@@ -6,7 +6,6 @@ use crate::model::Article;
 use crate::model::ArticleId;
 use crate::model::SourceId;
 use crate::model::Time;
-use crate::model::Version;
 use crate::source::Origin;
 use crate::source::Reason;
 
@@ -100,15 +99,9 @@ fn article(draft: Draft, of: (SourceId, ArticleId), origin: &Origin, now: Time) 
     // The name, owner and authority of a source are not lent to another one that a draft names.
     let own = source == origin.source;
     Article {
-        v: Version,
-        id,
-        revision: 1,
-        source,
         source_name: origin.name.clone().filter(|_| own),
         owner: origin.owner.clone().filter(|_| own),
         official: origin.official && own,
-        title: draft.title,
-        body: draft.body,
         url: draft.link,
         lang: draft.lang.or_else(|| origin.lang.clone()),
         author: draft.author,
@@ -116,13 +109,10 @@ fn article(draft: Draft, of: (SourceId, ArticleId), origin: &Origin, now: Time) 
         // gives only dates of change would count as fresh.
         published_at: draft.published_at.or(draft.updated_at),
         updated_at: draft.updated_at,
-        first_seen_at: now,
-        received_at: now,
         as_new: origin.as_new,
         first_poll: origin.first_poll,
         withdrawn: draft.withdrawn,
-        cap: None,
-        directive: None,
+        ..Article::first(id, source, (draft.title, draft.body), now)
     }
 }
 

@@ -6,7 +6,6 @@ use wirebell::model::Article;
 use wirebell::model::ArticleId;
 use wirebell::model::SourceId;
 use wirebell::model::Time;
-use wirebell::model::Version;
 use wirebell::rules::Scratch;
 use wirebell::rules::load;
 
@@ -33,29 +32,9 @@ const TEXTS: [&str; 6] = [
 
 fn article(text: &str) -> Article {
     let source = SourceId::new("skylark").unwrap();
-    Article {
-        v: Version,
-        id: ArticleId::of(&source, text),
-        revision: 1,
-        source,
-        source_name: None,
-        owner: None,
-        official: false,
-        title: text.lines().next().unwrap_or_default().to_owned(),
-        body: text.to_owned(),
-        url: None,
-        lang: None,
-        author: None,
-        published_at: None,
-        updated_at: None,
-        first_seen_at: Time::from_millis(0),
-        received_at: Time::from_millis(0),
-        as_new: false,
-        first_poll: false,
-        withdrawn: false,
-        cap: None,
-        directive: None,
-    }
+    let id = ArticleId::of(&source, text);
+    let title = text.lines().next().unwrap_or_default().to_owned();
+    Article::first(id, source, (title, text.to_owned()), Time::from_millis(0))
 }
 
 #[test]

@@ -8,7 +8,6 @@ use wirebell::model::Mode;
 use wirebell::model::Severity;
 use wirebell::model::SourceId;
 use wirebell::model::Time;
-use wirebell::model::Version;
 use wirebell::model::rule::KeyBy;
 use wirebell::model::rule::UpdateEvery;
 use wirebell::rules::RuleSet;
@@ -18,28 +17,11 @@ use wirebell::rules::spec::Act;
 
 pub(crate) fn article(title: &str, body: &str) -> Article {
     let source = SourceId::new("skylark").expect("a source");
+    let id = ArticleId::of(&source, title);
+    let text = (title.to_owned(), body.to_owned());
     Article {
-        v: Version,
-        id: ArticleId::of(&source, title),
-        revision: 1,
-        source,
         source_name: Some("The Skylark".to_owned()),
-        owner: None,
-        official: false,
-        title: title.to_owned(),
-        body: body.to_owned(),
-        url: None,
-        lang: None,
-        author: None,
-        published_at: None,
-        updated_at: None,
-        first_seen_at: Time::from_millis(0),
-        received_at: Time::from_millis(0),
-        as_new: false,
-        first_poll: false,
-        withdrawn: false,
-        cap: None,
-        directive: None,
+        ..Article::first(id, source, text, Time::from_millis(0))
     }
 }
 

@@ -7,7 +7,6 @@ use wirebell::model::Article;
 use wirebell::model::ArticleId;
 use wirebell::model::SourceId;
 use wirebell::model::Time;
-use wirebell::model::Version;
 use wirebell::rules::load;
 
 fuzz_target!(|text: &str| {
@@ -31,28 +30,6 @@ fuzz_target!(|text: &str| {
 /// The file itself as an article: its words are those of its rules.
 fn article(text: &str) -> Article {
     let (title, body) = text.split_once('\n').unwrap_or((text, ""));
-    let now = Time::from_millis(0);
-    Article {
-        v: Version,
-        id: ArticleId::of(&SourceId::push(), "fuzz"),
-        revision: 1,
-        source: SourceId::push(),
-        source_name: None,
-        owner: None,
-        official: false,
-        title: title.to_owned(),
-        body: body.to_owned(),
-        url: None,
-        lang: None,
-        author: None,
-        published_at: None,
-        updated_at: None,
-        first_seen_at: now,
-        received_at: now,
-        as_new: false,
-        first_poll: false,
-        withdrawn: false,
-        cap: None,
-        directive: None,
-    }
+    let (id, source) = (ArticleId::of(&SourceId::push(), "fuzz"), SourceId::push());
+    Article::first(id, source, (title.to_owned(), body.to_owned()), Time::from_millis(0))
 }
