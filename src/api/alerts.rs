@@ -13,13 +13,13 @@ use serde_json::json;
 use crate::alerts::state::REMEMBERED;
 use crate::api::App;
 use crate::api::history;
+use crate::api::history::Past;
 use crate::api::history::Way;
 use crate::api::problem::Fault;
 use crate::api::problem::Json;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::bus::Bus;
-use crate::model::AlertId;
 use crate::model::Directive;
 use crate::model::DirectiveKind;
 use crate::model::Event;
@@ -101,10 +101,7 @@ pub(super) async fn show<B: Bus>(
     State(app): State<App<B>>,
     Path(id): Path<String>,
 ) -> Result<axum::Json<Value>, Problem> {
-    let unknown = || Problem::not_found("alert", &id);
-    let alert = AlertId::new(id.clone()).map_err(|_| unknown())?;
-    let events = history::events(&app, &alert).await?;
-    let Some(last) = events.last() else { return Err(unknown()) };
+    let Past { view, events, .. } = history::past(&app, &id).await?;
     let (told, more_told) = history::told(&app, &events, MAX_TOLD).await?;
     let told = told.into_iter().map(|one| {
         let settled = |at: &&usize| {
@@ -119,8 +116,7 @@ pub(super) async fn show<B: Bus>(
     });
     let told: Vec<Told> = told.collect();
     let events_json: Vec<&Event> = events.iter().map(|l| &l.event).collect();
-    let alert = &last.event.alert;
-    Ok(axum::Json(json!({"alert": alert, "events": events_json, "told": told,
+    Ok(axum::Json(json!({"alert": view, "events": events_json, "told": told,
         "more_told": more_told})))
 }
 
@@ -158,15 +154,12 @@ async fn decide<B: Bus>(
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
     let reason = short("/reason", &decided.reason)?;
     let by = short("/by", decided.by.as_deref().unwrap_or("operator"))?;
-    let unknown = || Problem::not_found("alert", id);
-    let alert = AlertId::new(id.to_owned()).map_err(|_| unknown())?;
-    let events = history::events(app, &alert).await?;
-    let view = &events.last().ok_or_else(unknown)?.event.alert;
+    let Past { view, .. } = history::past(app, id).await?;
     let now = Time::from_millis(app.settings.clock.now_ms());
-    if let Some(why) = refusal(kind, view, now) {
+    if let Some(why) = refusal(kind, &view, now) {
         return Err(Problem::new(StatusCode::CONFLICT, why));
     }
-    let directive = Directive { kind, alert, reason, by };
+    let directive = Directive { kind, alert: view.id, reason, by };
     let article = direct(&app.bus, directive, now).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(json!({"article": article}))))
 }

@@ -28,8 +28,10 @@ use crate::model::AlertId;
 use crate::model::Attempt;
 use crate::model::Event;
 use crate::model::EventKind;
+use crate::model::Mode;
 use crate::model::Subscription;
 use crate::model::SubscriptionId;
+use crate::model::event::AlertView;
 use crate::model::names;
 
 /// Most events of one alert that are looked at.
@@ -69,6 +71,22 @@ impl Told {
             _ => Way::Waiting,
         }
     }
+}
+
+/// An alert as its last event shows it, and all of its events in order.
+pub(super) struct Past {
+    pub(super) view: AlertView,
+    pub(super) mode: Mode,
+    pub(super) events: Vec<Logged>,
+}
+
+/// The past of the alert that a request names.
+pub(super) async fn past<B: Bus>(app: &App<B>, id: &str) -> Result<Past, Problem> {
+    let unknown = || Problem::not_found("alert", id);
+    let alert = AlertId::new(id.to_owned()).map_err(|_| unknown())?;
+    let events = events(app, &alert).await?;
+    let last = &events.last().ok_or_else(unknown)?.event;
+    Ok(Past { view: last.alert.clone(), mode: last.mode, events })
 }
 
 /// Types of the events at these places.

@@ -13,12 +13,12 @@ use serde_json::json;
 
 use crate::api::App;
 use crate::api::history;
+use crate::api::history::Past;
 use crate::api::history::Told;
 use crate::api::history::Way;
 use crate::api::problem::Problem;
 use crate::bus::Bus;
 use crate::delivery::Logged;
-use crate::model::AlertId;
 use crate::model::ArticleId;
 use crate::model::Attempt;
 use crate::model::Event;
@@ -75,10 +75,7 @@ pub(super) async fn why<B: Bus>(
     State(app): State<App<B>>,
     Path(id): Path<String>,
 ) -> Result<axum::Json<Value>, Problem> {
-    let unknown = || Problem::not_found("alert", &id);
-    let alert = AlertId::new(id.clone()).map_err(|_| unknown())?;
-    let events = history::events(&app, &alert).await?;
-    let Some(last) = events.last() else { return Err(unknown()) };
+    let Past { view, mode, events } = history::past(&app, &id).await?;
     let gathered = articles::gather(&app, &events).await?;
     let (told, more_deliveries) = history::told(&app, &events, MAX_TOLD).await?;
     let mut deliveries = Vec::new();
@@ -87,8 +84,8 @@ pub(super) async fn why<B: Bus>(
     }
     let transitions: Vec<Transition<'_>> = events.iter().map(|l| transition(&l.event)).collect();
     Ok(axum::Json(json!({
-        "alert": last.event.alert,
-        "mode": last.event.mode,
+        "alert": view,
+        "mode": mode,
         "events": transitions,
         "articles": gathered.articles,
         "more_articles": gathered.more,
