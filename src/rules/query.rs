@@ -148,6 +148,20 @@ pub(crate) fn check_near(node: &Node, speaks: &dyn Fn(usize) -> bool) -> Result<
     }
 }
 
+/// Which lists hold an entry with AND or NOT, be it through other lists.
+pub(crate) fn speaking(lists: &[Vec<Node>]) -> Vec<bool> {
+    let mut speaking = vec![false; lists.len()];
+    loop {
+        let speaks = |id: usize| speaking.get(id).copied().unwrap_or(false);
+        let of = |entries: &Vec<Node>| entries.iter().any(|e| speaks_of_article(e, &speaks));
+        let next: Vec<bool> = lists.iter().map(of).collect();
+        if next == speaking {
+            return speaking;
+        }
+        speaking = next;
+    }
+}
+
 /// Whether the value depends on more than places: AND, NOT, or a list with such an entry.
 pub(crate) fn speaks_of_article(node: &Node, speaks: &dyn Fn(usize) -> bool) -> bool {
     match node {

@@ -57,11 +57,7 @@ pub(crate) fn decide(set: &RuleSet, article: &Article, scratch: &mut Scratch) {
 pub(crate) fn evaluate_plainly(set: &RuleSet, article: &Article) -> Outcome {
     with_run(set, article, |run| {
         let mut found = Vec::new();
-        for (number, place) in (0_u32..).zip(0..set.matchers().len()) {
-            if run.first_miss(place).is_none() {
-                found.push(number);
-            }
-        }
+        run.decide_plainly(&mut found);
         run.outcome(&found, None)
     })
 }
@@ -88,13 +84,12 @@ pub(crate) fn areas(set: &RuleSet, article: &Article) -> Vec<Key> {
     places.map(|(key, _)| key.clone()).take(MAX_PLACES).collect()
 }
 
-/// Every reason why a rule does not match.
-pub(crate) fn misses(set: &RuleSet, place: usize, article: &Article) -> Vec<Miss> {
-    with_run(set, article, |run| run.misses(place))
-}
-
 /// The article is cut into words for evidence only where something asks for it.
-fn with_run<T>(set: &RuleSet, article: &Article, work: impl FnOnce(&mut Run<'_, '_>) -> T) -> T {
+pub(crate) fn with_run<T>(
+    set: &RuleSet,
+    article: &Article,
+    work: impl FnOnce(&mut Run<'_, '_>) -> T,
+) -> T {
     let tokens = LazyCell::new(|| {
         let title = tokenize_within(&article.title, MAX_TITLE_CHARS);
         (title, tokenize_within(&article.body, MAX_BODY_CHARS))
@@ -114,7 +109,7 @@ fn with_run<T>(set: &RuleSet, article: &Article, work: impl FnOnce(&mut Run<'_, 
 }
 
 /// One article against the set.
-struct Run<'a, 't> {
+pub(crate) struct Run<'a, 't> {
     set: &'a RuleSet,
     article: &'a Article,
     reading: &'a dyn Fn() -> &'a Reading<'t, 'a>,
@@ -131,12 +126,7 @@ impl Run<'_, '_> {
         if self.article.nature() != Some(Nature::Actual) {
             // As in `evaluate`.
             scratch.work.found.clear();
-            for (number, place) in (0_u32..).zip(0..set.matchers().len()) {
-                if self.first_miss(place).is_none() {
-                    scratch.work.found.push(number);
-                }
-            }
-            return;
+            return self.decide_plainly(&mut scratch.work.found);
         }
         set.engine().decide(&self.article.title, &self.article.body, scratch);
         let work = &mut scratch.work;
@@ -150,6 +140,12 @@ impl Run<'_, '_> {
             }
         }
         work.found.sort_unstable();
+    }
+
+    /// Adds the numbers of the rules that match, as the definitions of the language say.
+    fn decide_plainly(&mut self, found: &mut Vec<u32>) {
+        let numbered = (0_u32..).zip(0..self.set.matchers().len());
+        found.extend(numbered.filter(|(_, at)| self.first_miss(*at).is_none()).map(|(n, _)| n));
     }
 
     fn outcome(&mut self, found: &[u32], mut scratch: Option<&mut Scratch>) -> Outcome {
@@ -167,7 +163,7 @@ impl Run<'_, '_> {
     }
 
     /// Why the rule at a place of the file does not match.
-    fn first_miss(&mut self, place: usize) -> Option<Miss> {
+    pub(crate) fn first_miss(&mut self, place: usize) -> Option<Miss> {
         let set = self.set;
         let (rule, matcher) = (set.rules().get(place)?, set.matchers().get(place)?);
         if let Some(filter) = self.filtered(matcher) {
@@ -178,7 +174,7 @@ impl Run<'_, '_> {
     }
 
     /// Every reason, for people who ask how near it was.
-    fn misses(&mut self, place: usize) -> Vec<Miss> {
+    pub(crate) fn misses(&mut self, place: usize) -> Vec<Miss> {
         let set = self.set;
         let (Some(rule), Some(matcher)) = (set.rules().get(place), set.matchers().get(place))
         else {
@@ -190,6 +186,17 @@ impl Run<'_, '_> {
         }
         misses.extend(self.veto(rule, matcher));
         misses
+    }
+
+    /// Whether one of the things that must match does.
+    pub(crate) fn has_words(&self, place: usize) -> bool {
+        let groups = self.set.matchers().get(place).map(|m| (m.scope, m.groups.iter().flatten()));
+        groups.is_some_and(|(scope, mut items)| {
+            items.any(|item| {
+                let value = (self.reading)().evaluate(&item.query, scope);
+                value.is_ok_and(|value| !value.is_empty())
+            })
+        })
     }
 
     fn missing(&mut self, group: &[Item], (rule, matcher): (&Rule, &Matcher)) -> Option<Miss> {

@@ -16,7 +16,6 @@ use crate::rules::query::Nearness;
 use crate::rules::query::Node;
 use crate::rules::query::QueryError;
 use crate::rules::query::Scope;
-use crate::rules::query::speaks_of_article;
 use crate::rules::set::RuleSet;
 use crate::rules::source::Source;
 use crate::rules::value;
@@ -86,7 +85,7 @@ impl Lists<'_> {
         let ids: HashMap<String, usize> =
             self.names.iter().enumerate().map(|(id, name)| (name.clone(), id)).collect();
         let node = parser::parse(query, &ids)?;
-        let speaking = self.speaking();
+        let speaking = query::speaking(self.lists);
         query::check_near(&node, &|id| speaking.get(id).copied().unwrap_or(false))?;
         let title = tokenize_within(title, MAX_TITLE_CHARS);
         let lead = lead_end(body);
@@ -106,20 +105,6 @@ impl Lists<'_> {
         let sides = sides.into_iter().filter(|_| evidence.is_empty());
         let sides = sides.map(|(name, node)| Side { evidence: find(&name, node), name }).collect();
         Ok(Trial { evidence, sides })
-    }
-
-    /// Which lists hold an entry with AND or NOT, be it through other lists.
-    fn speaking(self) -> Vec<bool> {
-        let mut speaking = vec![false; self.lists.len()];
-        loop {
-            let speaks = |id: usize| speaking.get(id).copied().unwrap_or(false);
-            let of = |entries: &Vec<Node>| entries.iter().any(|e| speaks_of_article(e, &speaks));
-            let next: Vec<bool> = self.lists.iter().map(of).collect();
-            if next == speaking {
-                return speaking;
-            }
-            speaking = next;
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::rules::parser::parse;
 use crate::rules::query::Node;
 use crate::rules::query::check_near;
 use crate::rules::query::lists_of;
-use crate::rules::query::speaks_of_article;
+use crate::rules::query::speaking;
 use crate::rules::read::Fields;
 use crate::rules::read::Reader;
 use crate::rules::yaml::Content;
@@ -176,17 +176,7 @@ impl Words {
 
     /// Spreads from list to list which ones hold AND or NOT; there are no circles any more.
     pub(crate) fn spread(&mut self) {
-        for _ in 0..=MAX_NESTING {
-            let speaks: Vec<bool> = self
-                .entries
-                .iter()
-                .map(|entries| entries.iter().any(|e| speaks_of_article(e, &|id| self.speaks(id))))
-                .collect();
-            if speaks == self.speaks {
-                return;
-            }
-            self.speaks = speaks;
-        }
+        self.speaks = speaking(&self.entries);
     }
 
     fn speaks(&self, id: usize) -> bool {
