@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::config::stories::run_stories;
+use crate::config::stories::try_story;
 use crate::model::RuleId;
 use crate::rules;
 use crate::rules::Problem;
 use crate::rules::RuleSet;
 use crate::rules::Source;
 use crate::rules::TestFailure;
-use crate::rules::spec::Position;
 
 /// One test of a rule and how it went.
 #[derive(Clone, Debug)]
@@ -43,38 +42,25 @@ pub fn test_rules(files: &[(String, String)]) -> Result<Tested, Vec<Problem>> {
     let rules = rules::load(files)?;
     let sources: HashMap<&str, Source<'_>> =
         files.iter().map(|(name, text)| (name.as_str(), Source::new(name, text))).collect();
-    let failures = rules.run_tests().into_iter().chain(run_stories(&rules));
-    let mut failed: HashMap<(RuleId, Position), Problem> = HashMap::new();
-    let mut stories: HashMap<RuleId, Problem> = HashMap::new();
-    let examples: HashMap<(&RuleId, &Position), ()> = rules
-        .tests()
-        .flat_map(|(rule, tests)| {
-            let examples = tests.should_match.iter().chain(&tests.should_not_match);
-            examples.map(move |example| ((rule, &example.at), ()))
-        })
-        .collect();
-    for failure in failures {
-        let problem = problem(&failure, &sources);
-        if examples.contains_key(&(&failure.rule, &failure.at)) {
-            failed.insert((failure.rule, failure.at), problem);
-        } else {
-            stories.insert(failure.rule, problem);
-        }
-    }
+    let case = |rule: &RuleId, name: String, failure: Option<TestFailure>| TestCase {
+        rule: rule.clone(),
+        name,
+        failure: failure.map(|failure| problem(&failure, &sources)),
+    };
     let mut cases = Vec::new();
     for (rule, tests) in rules.tests() {
-        let groups =
-            [("should_match", &tests.should_match), ("should_not_match", &tests.should_not_match)];
-        for (group, examples) in groups {
+        let groups = [
+            ("should_match", &tests.should_match, true),
+            ("should_not_match", &tests.should_not_match, false),
+        ];
+        for (group, examples, wanted) in groups {
             for (number, example) in examples.iter().enumerate() {
-                let failure = failed.remove(&(rule.clone(), example.at.clone()));
-                let name = format!("{group}[{number}]");
-                cases.push(TestCase { rule: rule.clone(), name, failure });
+                let failure = rules.try_example(rule, example, wanted);
+                cases.push(case(rule, format!("{group}[{number}]"), failure));
             }
         }
-        if tests.story.is_some() {
-            let failure = stories.remove(rule);
-            cases.push(TestCase { rule: rule.clone(), name: "story".to_owned(), failure });
+        if let Some(story) = &tests.story {
+            cases.push(case(rule, "story".to_owned(), try_story(&rules, rule, story)));
         }
     }
     Ok(Tested { rules, cases })

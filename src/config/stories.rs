@@ -14,13 +14,8 @@ use crate::rules::spec::Expected;
 use crate::rules::spec::Step;
 use crate::rules::spec::Story;
 
-/// Runs every story. A story ends at its first failing step: the later ones build on it.
-pub(crate) fn run_stories(rules: &RuleSet) -> Vec<TestFailure> {
-    let stories = rules.tests().filter_map(|(rule, tests)| Some((rule, tests.story.as_ref()?)));
-    stories.filter_map(|(rule, story)| failing(rules, rule, story)).collect()
-}
-
-fn failing(rules: &RuleSet, rule: &RuleId, story: &Story) -> Option<TestFailure> {
+/// Runs the story of a rule. It ends at its first failing step: the later ones build on it.
+pub(crate) fn try_story(rules: &RuleSet, rule: &RuleId, story: &Story) -> Option<TestFailure> {
     let context = rules.context();
     let mut run = Run::new(context, |article: &Article| rules.found(article), story_start());
     for (number, step) in story.steps.iter().enumerate() {
@@ -114,7 +109,9 @@ mod tests {
              - {{after: 7h, tick: true, expect: {expect}}}\n"
         );
         let rules = load(&[("rules.yaml".to_owned(), text)]).unwrap();
-        run_stories(&rules).iter().map(ToString::to_string).collect()
+        let stories = rules.tests().filter_map(|(rule, tests)| Some((rule, tests.story.as_ref()?)));
+        let failures = stories.filter_map(|(rule, story)| try_story(&rules, rule, story));
+        failures.map(|failure| failure.to_string()).collect()
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::rules::set::RuleSet;
 use crate::rules::spec::Example;
 use crate::rules::spec::Position;
 use crate::rules::spec::StoryArticle;
+use crate::rules::spec::Tests;
 
 /// A test of a rule file that fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,18 +24,24 @@ pub struct TestFailure {
 impl RuleSet {
     /// Runs the examples of every rule on the whole set; stories are not run here.
     pub fn run_tests(&self) -> Vec<TestFailure> {
-        let mut failures = Vec::new();
-        for (rule, tests) in self.tests() {
-            let mut judge = |example: &Example, wanted: bool| {
-                if let Some(message) = self.failing(rule, example, wanted) {
-                    let at = example.at.clone();
-                    failures.push(TestFailure { rule: rule.clone(), at, message });
-                }
-            };
-            tests.should_match.iter().for_each(|example| judge(example, true));
-            tests.should_not_match.iter().for_each(|example| judge(example, false));
-        }
-        failures
+        let run = |(rule, tests): (&RuleId, &Tests)| -> Vec<TestFailure> {
+            let examples = tests.examples();
+            examples
+                .filter_map(|(example, wanted)| self.try_example(rule, example, wanted))
+                .collect()
+        };
+        self.tests().flat_map(run).collect()
+    }
+
+    /// Runs one example of a rule, which is to match or is not.
+    pub fn try_example(
+        &self,
+        rule: &RuleId,
+        example: &Example,
+        wanted: bool,
+    ) -> Option<TestFailure> {
+        let message = self.failing(rule, example, wanted)?;
+        Some(TestFailure { rule: rule.clone(), at: example.at.clone(), message })
     }
 
     fn failing(&self, rule: &RuleId, example: &Example, wanted: bool) -> Option<String> {

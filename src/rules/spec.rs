@@ -172,6 +172,14 @@ pub struct Expected {
     pub independent_sources: Option<u32>,
 }
 
+impl Tests {
+    /// Every example and whether it is to match, in the order they are run.
+    pub fn examples(&self) -> impl Iterator<Item = (&Example, bool)> {
+        let wanted = self.should_match.iter().map(|example| (example, true));
+        wanted.chain(self.should_not_match.iter().map(|example| (example, false)))
+    }
+}
+
 impl StoryArticle {
     /// The article as received at `received_at`; `identity` stands in where it names none itself.
     pub fn article(&self, identity: &str, received_at: Time) -> Article {
