@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
-use crate::api::replay::BATCH;
 use crate::api::replay::Replay;
-use crate::api::replay::on_every_core;
 use crate::feed::Draft;
 use crate::model::Article;
 use crate::model::ArticleId;
@@ -25,6 +23,8 @@ use crate::source::decide::decide;
 use crate::source::decide::identify;
 use archive::Archive;
 
+/// Articles matched at a time: enough to keep every core busy, few enough to hold.
+const BATCH: usize = 512;
 /// How often a long run says how far it is.
 const PROGRESS: Duration = Duration::from_secs(2);
 /// Most revisions of an article that are looked back at.
@@ -102,12 +102,8 @@ impl Run {
             Decision::Write(article, _) => Some(*article),
             Decision::Known(_) | Decision::Reject(_) => None,
         };
-        let found = article.as_ref().map(|a| self.find(a)).unwrap_or_default();
+        let found = article.as_ref().map(|a| find(&self.replays, a)).unwrap_or_default();
         Ok(Read { draft, at, article, found })
-    }
-
-    fn find(&self, article: &Article) -> Vec<Found> {
-        self.replays.iter().map(|replay| replay.rules().found(article)).collect()
     }
 
     fn take(
@@ -131,8 +127,7 @@ impl Run {
                 let history = history(archive, earlier);
                 match decide(read.draft, &history, &origin(), read.at) {
                     Decision::Write(article, _) => {
-                        let found = self.replays.iter().map(|r| r.rules().found(&article));
-                        let found = found.collect();
+                        let found = find(&self.replays, &article);
                         (*article, found)
                     }
                     Decision::Known(_) => {
@@ -167,6 +162,11 @@ impl Run {
     }
 }
 
+/// What each rule set finds in an article.
+fn find(replays: &[Replay], article: &Article) -> Vec<Found> {
+    replays.iter().map(|replay| replay.rules().found(article)).collect()
+}
+
 /// The revisions of an article again, from their places.
 fn history(archive: &Archive, places: &[(usize, u32)]) -> History {
     let mut history = History::default();
@@ -183,4 +183,32 @@ fn history(archive: &Archive, places: &[(usize, u32)]) -> History {
 
 fn origin() -> Origin {
     Origin::push(false)
+}
+
+/// Does the same work on each item, on every core, and keeps the order. Blocking.
+fn on_every_core<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = items.len().div_ceil(cores).max(1);
+    std::thread::scope(|scope| {
+        let work = &work;
+        let shares: Vec<_> = items
+            .chunks(share)
+            .map(|part| scope.spawn(move || part.iter().map(work).collect::<Vec<R>>()))
+            .collect();
+        let done = shares.into_iter().map(|share| share.join());
+        done.flat_map(|share| share.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_on_every_core_keeps_the_order() {
+        let items: Vec<u32> = (0..1_000).collect();
+        assert_eq!(on_every_core(&items, |n| n * 2), (0..2_000).step_by(2).collect::<Vec<_>>());
+        assert_eq!(on_every_core(&items[..0], |n| n * 2), Vec::<u32>::new());
+    }
 }

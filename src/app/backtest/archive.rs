@@ -117,7 +117,7 @@ impl Archive {
         for read in feed::read_articles(&bytes, Form::of(name, &bytes), None) {
             match read {
                 Ok(draft) => {
-                    let dated = draft.first_seen_at.or(draft.published_at).or(draft.updated_at);
+                    let dated = time_of(&draft);
                     before = self.dated(dated, before);
                     let start = u64::try_from(self.whole.len())?;
                     self.places.push(Place { at: before, file: WHOLE, start, length: 0 });
@@ -154,6 +154,11 @@ impl Archive {
     }
 }
 
+/// The time an article is taken at: when it was first seen, else when it was published.
+fn time_of(draft: &Draft) -> Option<Time> {
+    draft.first_seen_at.or(draft.published_at).or(draft.updated_at)
+}
+
 /// Reads only the dates: the text is read when its turn comes.
 fn date_of(line: &[u8]) -> Option<Time> {
     let dates = serde_json::from_slice::<Dates>(line).ok()?;
@@ -164,7 +169,7 @@ fn date_of(line: &[u8]) -> Option<Time> {
     fast.or_else(|| read(dates.published)).or_else(|| {
         // Other ways to write a date are the reader's business.
         let draft = feed::read_articles(line, Form::Json, None).into_iter().next()?.ok()?;
-        draft.first_seen_at.or(draft.published_at).or(draft.updated_at)
+        time_of(&draft)
     })
 }
 
