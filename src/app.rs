@@ -295,11 +295,13 @@ impl<B: Bus> Parts<B> {
     fn notifier(&self) -> notifier::Settings {
         let settings = &self.config.settings;
         notifier::Settings {
-            leases: self.leases("notifier", 1),
+            leases: self.leases("notifier", SHARDS),
             clock: self.clock.clone(),
             board: self.board.clone(),
             timeout: settings.timeout,
             max_in_flight: settings.max_in_flight,
+            host_in_flight: settings.host_in_flight,
+            ttls: settings.ttls,
             public_url: settings.public_url.clone(),
         }
     }

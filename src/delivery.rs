@@ -2,12 +2,20 @@
 
 pub mod admission;
 pub mod body;
+pub mod breaker;
+pub mod endpoint;
+pub mod lanes;
+pub mod latency;
 pub mod ledger;
+pub mod pace;
 pub mod schedule;
 pub mod signature;
+pub mod spans;
 
+pub use admission::Earlier;
 pub use admission::Facts;
 pub use admission::Logged;
+pub use endpoint::Endpoint;
 pub use ledger::Delivery;
 pub use schedule::Reply;
 pub use signature::Key;

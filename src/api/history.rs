@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -19,9 +18,8 @@ use crate::bus::Stored;
 use crate::bus::Stream;
 use crate::bus::Until;
 use crate::delivery::Delivery;
-use crate::delivery::Facts;
+use crate::delivery::Earlier;
 use crate::delivery::Logged;
-use crate::delivery::admission::Versions;
 use crate::delivery::admission::admits;
 use crate::delivery::admission::wants;
 use crate::model::AlertId;
@@ -65,10 +63,12 @@ pub(super) enum Way {
 
 impl Told {
     pub(super) fn way(&self, seq: u64) -> Way {
-        match &self.record.outstanding {
-            _ if seq <= self.record.cursor => Way::Settled,
-            Some(one) if one.seq == seq => Way::Trying,
-            _ => Way::Waiting,
+        if seq <= self.record.cursor {
+            Way::Settled
+        } else if self.record.outstanding.iter().any(|one| one.seq == seq) {
+            Way::Trying
+        } else {
+            Way::Waiting
         }
     }
 }
@@ -101,22 +101,13 @@ pub(super) async fn events<B: Bus>(app: &App<B>, alert: &AlertId) -> Result<Vec<
     let selection = Selection { from: From::Start, until: Until::End, filter };
     let mut reader = app.bus.read(Stream::Events, selection).await?;
     let mut events: Vec<Logged> = Vec::new();
-    let mut facts: Vec<Facts> = Vec::new();
-    let nothing: Arc<[Facts]> = Arc::new([]);
-    let mut shared: Option<Arc<[Facts]>> = None;
+    let mut earlier = Earlier::default();
     while let Some(item) = reader.next().await {
         let Item::Record(stored) = item? else { continue };
         let Ok(event) = serde_json::from_slice::<Event>(&stored.payload) else { continue };
-        // Only an event that follows the record asks what came before, and only of openings and
-        // updates: one list serves all endings up to the next of these.
-        let earlier = if event.kind.follows_the_record() {
-            shared.get_or_insert_with(|| Arc::from(facts.as_slice())).clone()
-        } else {
-            facts.push(Facts::of(stored.seq, &event));
-            shared = None;
-            nothing.clone()
-        };
-        events.push(Logged { seq: stored.seq, event, earlier });
+        let logged = Logged::new(stored.seq, event, earlier);
+        earlier = logged.with_earlier();
+        events.push(logged);
         if events.len() >= MAX_EVENTS {
             break;
         }
@@ -131,23 +122,20 @@ pub(super) async fn told<B: Bus>(
     events: &[Logged],
     most: usize,
 ) -> Result<(Vec<Told>, bool), Problem> {
-    let facts: Vec<Facts> = events
-        .iter()
-        .filter(|l| !l.event.kind.follows_the_record())
-        .map(|l| Facts::of(l.seq, &l.event))
-        .collect();
+    let facts: Vec<_> =
+        events.iter().map(|l| &l.facts).filter(|f| !f.kind.follows_the_record()).collect();
     let mut told = Vec::new();
     for entry in app.bus.list(Bucket::Subscriptions, "").await?.entries {
         let subscription =
             entry.value.and_then(|v| serde_json::from_slice::<Subscription>(&v).ok());
         let Some(subscription) = subscription else { continue };
         // What no version of its filter asks for is not worth a look at its record.
-        let ever = |fact: &Facts| subscription.filters.iter().any(|v| wants(&v.filter, fact));
-        if !facts.iter().any(ever) {
+        let ever = |fact| subscription.filters.iter().any(|v| wants(&v.filter, fact));
+        if !facts.iter().copied().any(ever) {
             continue;
         }
         let record = record(app, &subscription).await?;
-        let versions = Versions { filters: &subscription.filters, effective: &record.effective };
+        let versions = record.versions(&subscription);
         let admitted = events.iter().enumerate().filter(|(_, logged)| admits(versions, logged));
         let admitted: Vec<usize> = admitted.map(|(at, _)| at).collect();
         if admitted.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+mod standing;
 mod written;
 
 use axum::extract::Path;
@@ -16,6 +17,7 @@ use crate::api::App;
 use crate::api::problem::Fault;
 use crate::api::problem::Json;
 use crate::api::problem::Problem;
+use crate::api::subscriptions::standing::Standing;
 use crate::api::subscriptions::written::Written;
 use crate::api::subscriptions::written::changed_filter;
 use crate::api::subscriptions::written::check;
@@ -34,8 +36,10 @@ use crate::model::Time;
 use crate::model::Version;
 use crate::model::subscription::FilterVersion;
 use crate::model::subscription::Format;
+use crate::model::subscription::InFlight;
 use crate::model::subscription::MAX_FILTER_VERSIONS;
 use crate::model::subscription::MAX_REQUESTS;
+use crate::model::subscription::Rate;
 use crate::model::subscription::Request;
 use crate::model::subscription::RequestKind;
 use crate::model::subscription::SigningKey;
@@ -55,22 +59,13 @@ struct Shown {
     filter: Filter,
     format: Format,
     ttl: Option<String>,
+    max_in_flight: InFlight,
+    rate: Option<Rate>,
+    paused: bool,
     description: Option<String>,
     created_at: Time,
     updated_at: Time,
     delivery: Option<Standing>,
-}
-
-/// How its delivery stands.
-#[derive(Debug, Serialize)]
-struct Standing {
-    #[serde(flatten)]
-    state: crate::delivery::ledger::State,
-    cursor: u64,
-    sequence: u64,
-    failures: u32,
-    failing_since: Option<Time>,
-    next_attempt: Option<Time>,
 }
 
 /// `POST /v1/subscriptions`
@@ -113,6 +108,8 @@ pub(super) async fn create<B: Bus>(
             filter,
         }],
         ttl: ttl_of(written.ttl.as_ref().and_then(Option::as_deref))?,
+        max_in_flight: written.max_in_flight.unwrap_or_default(),
+        rate: written.rate.flatten(),
         paused: false,
         requests: Vec::new(),
         created_at: now,
@@ -183,6 +180,12 @@ pub(super) async fn change<B: Bus>(
         }
         if let Some(ttl) = &written.ttl {
             subscription.ttl = ttl_of(ttl.as_deref())?;
+        }
+        if let Some(max_in_flight) = written.max_in_flight {
+            subscription.max_in_flight = max_in_flight;
+        }
+        if let Some(rate) = written.rate {
+            subscription.rate = rate;
         }
         if let Some(description) = &written.description {
             subscription.description.clone_from(description);
@@ -274,17 +277,13 @@ fn shown(subscription: &Subscription, record: Option<Delivery>) -> Shown {
         filter: subscription.filter().clone(),
         format: subscription.format,
         ttl: subscription.ttl.map(seconds),
+        max_in_flight: subscription.max_in_flight,
+        rate: subscription.rate,
+        paused: subscription.paused,
         description: subscription.description.clone(),
         created_at: subscription.created_at,
         updated_at: subscription.updated_at,
-        delivery: record.map(|r| Standing {
-            state: r.state,
-            cursor: r.cursor,
-            sequence: r.sequence,
-            failures: r.failures,
-            failing_since: r.failing_since,
-            next_attempt: r.next_attempt,
-        }),
+        delivery: record.map(Standing::of),
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::config::DEFAULTS;
 use crate::config::Overrides;
+use crate::delivery::endpoint::Ttls;
 use crate::egress::Policy;
 use crate::model::duration;
 use crate::rules;
@@ -16,7 +17,7 @@ use crate::rules::Problem;
 use crate::rules::yaml;
 
 /// Every setting, by its path.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 21] = [
     "listen",
     "open",
     "hosts",
@@ -34,6 +35,10 @@ const KEYS: [&str; 17] = [
     "egress.allow",
     "delivery.timeout",
     "delivery.max_in_flight",
+    "delivery.host_in_flight",
+    "delivery.ttl_info",
+    "delivery.ttl_warning",
+    "delivery.ttl_critical",
 ];
 
 /// Service settings, checked.
@@ -65,6 +70,10 @@ pub struct Settings {
     pub timeout: Duration,
     /// Webhooks under way at once.
     pub max_in_flight: usize,
+    /// Webhooks under way at once to one host.
+    pub host_in_flight: usize,
+    /// Longest waits of events, where a subscription does not say.
+    pub ttls: Ttls,
 }
 
 /// A NATS server.
@@ -197,6 +206,10 @@ impl Layered<'_> {
         let lease = self.duration("lease", 1, 60);
         let timeout = self.duration("delivery.timeout", 1, 30);
         let max_in_flight = self.number("delivery.max_in_flight", 1, 4096);
+        let host_in_flight = self.number("delivery.host_in_flight", 1, 4096);
+        let info = self.ttl("delivery.ttl_info");
+        let warning = self.ttl("delivery.ttl_warning");
+        let critical = self.ttl("delivery.ttl_critical");
         let policy = self.policy();
         let nats = self.nats();
         let log_json = match self.text("log_format").as_str() {
@@ -229,6 +242,8 @@ impl Layered<'_> {
             policy: policy?,
             timeout: timeout?,
             max_in_flight: max_in_flight?,
+            host_in_flight: host_in_flight?,
+            ttls: Ttls { info: info?, warning: warning?, critical: critical? },
         })
     }
 
@@ -305,6 +320,14 @@ impl Layered<'_> {
         }
     }
 
+    /// A time to live; none where nothing is written.
+    fn ttl(&mut self, key: &str) -> Option<Option<Duration>> {
+        if self.text(key).is_empty() {
+            return Some(None);
+        }
+        self.duration(key, 1, duration::LONGEST.as_secs()).map(Some)
+    }
+
     fn wrong(&mut self, key: &str, message: String, remedy: impl Into<String>) {
         let place = |file: &str| Problem {
             file: file.to_owned(),
@@ -344,6 +367,7 @@ mod tests {
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
         assert!(settings.nats.is_none());
         assert_eq!(settings.timeout, Duration::from_secs(20));
+        assert_eq!((settings.host_in_flight, settings.ttls), (64, Ttls::default()));
     }
 
     #[test]
@@ -364,11 +388,20 @@ mod tests {
 
     #[test]
     fn every_bad_value_is_reported_with_its_range() {
-        let file = "listen: here\ndelivery:\n  timeout: 5m\n  max_in_flight: 0\nlog_format: xml\n";
+        let file = "listen: here\ndelivery:\n  timeout: 5m\n  max_in_flight: 0\n  host_in_flight: -1\n\
+                    \x20 ttl_info: 60d\nlog_format: xml\n";
         let problems = settings(file, &[("WIREBELL_EGRESS_ALLOW", "10.0.0.0/99")]).unwrap_err();
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
         let all = all.join("\n");
-        for part in ["wirebell.yaml:1:9", ":3:12", "1s to 30s", "1 to 4096", "text or json"] {
+        for part in [
+            "wirebell.yaml:1:9",
+            ":3:12",
+            "1s to 30s",
+            "1 to 4096",
+            ":5:19",
+            ":6:13",
+            "text or json",
+        ] {
             assert!(all.contains(part), "{part} in {all}");
         }
         assert!(all.contains("WIREBELL_EGRESS_ALLOW"), "{all}");

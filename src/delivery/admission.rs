@@ -1,18 +1,26 @@
 //! Who gets what. It follows from the log and the numbered filter versions alone.
 
-use std::sync::Arc;
+mod earlier;
+
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::delivery::body::Rendered;
 use crate::model::Event;
 use crate::model::EventKind;
 use crate::model::Filter;
+use crate::model::Key;
 use crate::model::Lang;
 use crate::model::Mode;
 use crate::model::Nature;
+use crate::model::Severity;
+use crate::model::Topic;
 use crate::model::subscription::FilterVersion;
 use crate::model::subscription::Topics;
+
+pub use earlier::Earlier;
 
 /// An event at its position, with what came before it in its alert.
 #[derive(Clone, Debug)]
@@ -21,27 +29,64 @@ pub struct Logged {
     pub seq: u64,
     /// The event.
     pub event: Event,
-    /// Facts of the alert's earlier events, in order; needed where the event follows the record.
-    pub earlier: Arc<[Facts]>,
+    /// What a filter can ask of it.
+    pub facts: Facts,
+    /// The alert's events before it.
+    pub earlier: Earlier,
+    /// Its body, made for the first subscription that is told.
+    pub(super) rendered: OnceLock<Rendered>,
+}
+
+impl Logged {
+    /// An event at its position.
+    pub fn new(seq: u64, event: Event, earlier: Earlier) -> Self {
+        Self { seq, facts: Facts::of(seq, &event), event, earlier, rendered: OnceLock::new() }
+    }
+
+    /// The alert's events up to and including this one, as the next one has them before it.
+    pub fn with_earlier(&self) -> Earlier {
+        self.earlier.with(self.facts.clone())
+    }
 }
 
 /// What a filter can ask of an event.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Its position in the log.
     pub seq: u64,
-    /// The event without its articles.
-    pub event: Event,
-    /// Languages of its articles.
+    /// What happened.
+    pub kind: EventKind,
+    /// The alert's topic.
+    pub topic: Topic,
+    /// The alert's key.
+    pub key: Key,
+    /// The alert's nature.
+    pub nature: Nature,
+    /// The alert's severity then.
+    pub severity: Severity,
+    /// Languages of the event's articles.
     pub langs: Vec<Lang>,
 }
 
 impl Facts {
-    /// The facts of an event at a position. Texts are left out: facts are kept per open alert.
+    /// The facts of an event at a position.
     pub fn of(seq: u64, event: &Event) -> Self {
-        let langs = event.articles.iter().filter_map(|a| a.lang.clone()).collect();
-        let event = Event { articles: Vec::new(), reason: None, ..event.clone() };
-        Self { seq, event, langs }
+        let alert = &event.alert;
+        let mut langs: Vec<Lang> = Vec::new();
+        for lang in event.articles.iter().filter_map(|a| a.lang.as_ref()) {
+            if !langs.contains(lang) {
+                langs.push(lang.clone());
+            }
+        }
+        Self {
+            seq,
+            kind: event.kind,
+            topic: alert.topic.clone(),
+            key: alert.key.clone(),
+            nature: alert.nature,
+            severity: alert.severity,
+            langs,
+        }
     }
 }
 
@@ -109,20 +154,19 @@ pub fn wants(filter: &Filter, facts: &Facts) -> bool {
 
 /// The first part of a filter that does not ask for an event.
 pub fn unwanted(filter: &Filter, facts: &Facts) -> Option<Part> {
-    let alert = &facts.event.alert;
     let topic = match &filter.topics {
         Topics::All => true,
-        Topics::Named(names) => names.contains(&alert.topic),
+        Topics::Named(names) => names.contains(&facts.topic),
     };
     let nature = if filter.natures.is_empty() {
-        alert.nature == Nature::Actual
+        facts.nature == Nature::Actual
     } else {
-        filter.natures.contains(&alert.nature)
+        filter.natures.contains(&facts.nature)
     };
     let lang = filter.langs.is_empty()
         || facts.langs.iter().any(|given| filter.langs.iter().any(|asked| asked.covers(given)));
-    let severity = filter.min_severity.is_none_or(|least| alert.severity >= least);
-    let key = filter.keys.is_empty() || filter.keys.contains(&alert.key);
+    let severity = filter.min_severity.is_none_or(|least| facts.severity >= least);
+    let key = filter.keys.is_empty() || filter.keys.contains(&facts.key);
     let parts = [
         (topic, Part::Topics),
         (nature, Part::Natures),
@@ -144,23 +188,33 @@ pub fn admits(versions: Versions<'_>, logged: &Logged) -> bool {
 
 /// Why an event does not belong to a subscription; none where it does.
 pub fn refusal(versions: Versions<'_>, logged: &Logged) -> Option<Refusal> {
+    let facts = &logged.facts;
     if logged.event.mode == Mode::Shadow {
         return Some(Refusal::Shadow);
     }
-    let unasked = |facts: &Facts| match versions.at(facts.seq) {
-        None => Some(Refusal::Before),
-        Some(filter) => unwanted(filter, facts).map(Refusal::Filter),
-    };
-    if !logged.event.kind.follows_the_record() {
-        return unasked(&Facts::of(logged.seq, &logged.event));
+    if !facts.kind.follows_the_record() {
+        return unasked(versions, facts);
     }
-    let expired_unasked = logged.event.kind == EventKind::Expired
+    let expired_unasked = facts.kind == EventKind::Expired
         && !versions.at(logged.seq).is_some_and(|filter| filter.expired);
     if expired_unasked {
         return Some(Refusal::Expired);
     }
-    let told = |facts: &Facts| !facts.event.kind.follows_the_record() && unasked(facts).is_none();
-    (!logged.earlier.iter().any(told)).then_some(Refusal::NeverTold)
+    (!told_before(versions, logged)).then_some(Refusal::NeverTold)
+}
+
+/// Whether an opening, update or confirmation of the alert before this event was admitted.
+pub fn told_before(versions: Versions<'_>, logged: &Logged) -> bool {
+    let told =
+        |facts: &Facts| !facts.kind.follows_the_record() && unasked(versions, facts).is_none();
+    logged.earlier.iter().any(told)
+}
+
+fn unasked(versions: Versions<'_>, facts: &Facts) -> Option<Refusal> {
+    match versions.at(facts.seq) {
+        None => Some(Refusal::Before),
+        Some(filter) => unwanted(filter, facts).map(Refusal::Filter),
+    }
 }
 
 #[cfg(test)]
@@ -169,12 +223,9 @@ pub(crate) mod tests {
     use crate::model::AlertId;
     use crate::model::ArticleId;
     use crate::model::EventId;
-    use crate::model::Key;
     use crate::model::RuleId;
-    use crate::model::Severity;
     use crate::model::SourceId;
     use crate::model::Time;
-    use crate::model::Topic;
     use crate::model::Version;
     use crate::model::event::AlertView;
     use crate::model::event::Confirmation;
@@ -221,8 +272,7 @@ pub(crate) mod tests {
     }
 
     fn logged(seq: u64, event: Event, earlier: &[(u64, &Event)]) -> Logged {
-        let earlier = earlier.iter().map(|(seq, e)| Facts::of(*seq, e)).collect();
-        Logged { seq, event, earlier }
+        Logged::new(seq, event, earlier.iter().map(|(seq, e)| Facts::of(*seq, e)).collect())
     }
 
     #[test]
@@ -294,10 +344,10 @@ pub(crate) mod tests {
             let filters = [FilterVersion { number: 1, effective_after: 0, filter: filter(json) }];
             let effective = [Effective { number: 1, after: 0 }];
             let versions = Versions { filters: &filters, effective: &effective };
-            let logged = logged(2, expired.clone(), &[(1, &opened)]);
-            assert_eq!(admits(versions, &logged), wanted, "{json}");
+            let last = logged(2, expired.clone(), &[(1, &opened)]);
+            assert_eq!(admits(versions, &last), wanted, "{json}");
             let shadow = Event { mode: Mode::Shadow, ..opened.clone() };
-            assert!(!admits(versions, &Logged { seq: 1, event: shadow, earlier: Arc::new([]) }));
+            assert!(!admits(versions, &logged(1, shadow, &[])));
         }
     }
 }

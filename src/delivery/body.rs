@@ -1,5 +1,6 @@
 //! The bytes of a webhook: the same for every try, but for `late`.
 
+use crate::delivery::Logged;
 use crate::model::Event;
 use crate::model::SubscriptionId;
 use crate::model::Time;
@@ -17,7 +18,7 @@ const EXCERPTS: [usize; 4] = [280, 120, 40, 0];
 /// Evidence kept per article once excerpts alone do not help.
 const EVIDENCE: [usize; 4] = [40, 8, 2, 0];
 
-/// Who is told, where in the sequence, and where people can look.
+/// Who is told, and where in the sequence.
 #[derive(Clone, Copy, Debug)]
 pub struct Address<'a> {
     /// The subscription.
@@ -26,8 +27,6 @@ pub struct Address<'a> {
     pub sequence: u64,
     /// The alert has ended meanwhile.
     pub late: bool,
-    /// Base of links, without a slash at its end.
-    pub public_url: &'a str,
 }
 
 /// `webhook-id` of an event for a subscription: equal on every retry and replay.
@@ -35,10 +34,57 @@ pub fn webhook_id(event_id: &str, subscription: &SubscriptionId) -> String {
     format!("{event_id}-{subscription}")
 }
 
-/// The body of the native format, at most [`MAX_BYTES`] long: excerpts are shortened first, then
-/// evidence, then the oldest articles are left out and counted.
-pub fn native(event: &Event, address: Address<'_>) -> Vec<u8> {
-    let mut body = full(event, address);
+/// The body of an event without its address: made once, however many are told.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// Up to where the address begins.
+    head: Vec<u8>,
+    /// After it.
+    tail: Vec<u8>,
+    /// What the event itself says of being late.
+    late: bool,
+}
+
+impl Rendered {
+    /// The body of the native format, at most [`MAX_BYTES`] long with any address: excerpts are
+    /// shortened first, then evidence, then the oldest articles are left out and counted.
+    ///
+    /// `public_url` is the base of links, without a slash at its end.
+    pub fn of(event: &Event, public_url: &str) -> Self {
+        let mut body = unaddressed(event);
+        let longest = SubscriptionId::from_random([0; 16]);
+        body.data.event.subscription = Some(longest.clone());
+        body.data.event.sequence = Some(u64::MAX);
+        body.data.event.late = false;
+        body.data.links.alert = Some(format!("{public_url}/alerts/{}", event.alert.id));
+        let bytes = fitted(body);
+        // The head of the event comes before anything that others wrote.
+        let marker = address(&longest, u64::MAX, false);
+        let at = bytes.windows(marker.len()).position(|w| w == marker.as_bytes());
+        let at = at.expect("the body has the address that was written into it");
+        let (head, rest) = bytes.split_at(at);
+        let tail = rest.get(marker.len()..).unwrap_or_default();
+        Self { head: head.to_vec(), tail: tail.to_vec(), late: event.late }
+    }
+
+    /// The bytes for one subscription.
+    pub fn addressed(&self, to: Address<'_>) -> Vec<u8> {
+        let address = address(to.subscription, to.sequence, to.late || self.late);
+        [self.head.as_slice(), address.as_bytes(), self.tail.as_slice()].concat()
+    }
+}
+
+/// The bytes that tell an event, the same for every try but for `late`.
+pub fn native(logged: &Logged, to: Address<'_>, public_url: &str) -> Vec<u8> {
+    logged.rendered.get_or_init(|| Rendered::of(&logged.event, public_url)).addressed(to)
+}
+
+/// The fields of [`EventHead`] that differ between subscriptions, as they stand in the JSON.
+fn address(subscription: &SubscriptionId, sequence: u64, late: bool) -> String {
+    format!(r#""subscription":"{subscription}","sequence":{sequence},"late":{late}"#)
+}
+
+fn fitted(mut body: Body) -> Vec<u8> {
     let mut bytes = encode(&body);
     for (excerpt, evidence) in EXCERPTS.into_iter().zip(EVIDENCE) {
         if bytes.len() <= MAX_BYTES {
@@ -79,16 +125,6 @@ pub fn ping(id: &str, subscription: &SubscriptionId, at: Time) -> Vec<u8> {
             links: Links::default(),
         },
     })
-}
-
-fn full(event: &Event, address: Address<'_>) -> Body {
-    let mut body = unaddressed(event);
-    let head = &mut body.data.event;
-    head.subscription = Some(address.subscription.clone());
-    head.sequence = Some(address.sequence);
-    head.late |= address.late;
-    body.data.links.alert = Some(format!("{}/alerts/{}", address.public_url, event.alert.id));
-    body
 }
 
 /// The body of an event as nobody in particular would be told it.
@@ -144,7 +180,11 @@ mod tests {
     use crate::model::SourceId;
 
     fn address(subscription: &SubscriptionId) -> Address<'_> {
-        Address { subscription, sequence: 17, late: false, public_url: "http://127.0.0.1:8080" }
+        Address { subscription, sequence: 17, late: false }
+    }
+
+    fn native(event: &Event, to: Address<'_>) -> Vec<u8> {
+        Rendered::of(event, "http://127.0.0.1:8080").addressed(to)
     }
 
     fn article(n: usize, excerpt: &str, evidence: usize) -> EventArticle {
@@ -183,6 +223,11 @@ mod tests {
         assert_eq!(body["data"]["reason"], serde_json::Value::Null);
         let link = body["data"]["links"]["alert"].as_str().unwrap();
         assert_eq!(link, format!("http://127.0.0.1:8080/alerts/{}", event.alert.id));
+        let head: EventHead = serde_json::from_value(body["data"]["event"].clone()).unwrap();
+        assert_eq!((head.subscription.as_ref(), head.late), (Some(&subscription), false));
+        let late = native(&event, Address { late: true, ..address(&subscription) });
+        let late: serde_json::Value = serde_json::from_slice(&late).unwrap();
+        assert_eq!(late["data"]["event"]["late"], true);
         let id = webhook_id(event.id.as_str(), &subscription);
         assert!(!id.contains('.'), "a dot would let two messages share a signature");
     }

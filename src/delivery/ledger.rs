@@ -11,11 +11,10 @@ use serde::Serialize;
 use crate::delivery::admission::Effective;
 use crate::delivery::admission::Logged;
 use crate::delivery::admission::Versions;
-use crate::delivery::admission::admits;
-use crate::delivery::schedule::FAILED_AFTER;
-use crate::delivery::schedule::FAILED_AFTER_SENDS;
-use crate::delivery::schedule::Reply;
-use crate::delivery::schedule::wait;
+use crate::delivery::admission::told_before;
+use crate::delivery::breaker::Breaker;
+use crate::delivery::pace::Pace;
+use crate::delivery::spans::Spans;
 use crate::model::AlertId;
 use crate::model::EventId;
 use crate::model::Subscription;
@@ -33,26 +32,21 @@ const MAX_UNSENT: usize = 1_000;
 const MARK_EVERY: u64 = 256;
 /// Most marks kept; then every second one goes.
 const MAX_MARKS: usize = 64;
+/// Most ranges of events given up that are remembered; then the oldest go.
+const MAX_GAPS: usize = 256;
 
-/// Whether requests are sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "lowercase")]
-pub enum State {
-    /// They are.
-    #[default]
-    Active,
-    /// They are not; everything is kept.
-    Paused {
-        /// Since when.
-        since: Time,
-        /// Why, for people.
-        why: String,
-        /// The URL that caused it: another one ends the pause.
-        url: String,
-    },
+/// Why nothing is sent; everything is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Since when.
+    pub since: Time,
+    /// Why, for people.
+    pub why: String,
+    /// The URL that caused it: another one ends the pause.
+    pub url: String,
 }
 
-/// The event being tried.
+/// An event that was begun and is not settled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outstanding {
     /// Its position in the log.
@@ -65,8 +59,44 @@ pub struct Outstanding {
     pub sends: u32,
     /// When the first of them left.
     pub first_send: Option<Time>,
-    /// The receiver has it or may have it.
-    pub may_have_arrived: bool,
+    /// The receiver has or may have it, or a later event of its alert: an ending is owed.
+    #[serde(rename = "may_have_arrived")]
+    pub told: bool,
+    /// Tries that failed.
+    #[serde(default)]
+    pub failures: u32,
+    /// It is not tried before then, though others are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt: Option<Time>,
+    /// How the last try ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Outcome>,
+    /// The last status, if there was an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+}
+
+impl Outstanding {
+    /// An event not yet tried.
+    pub fn new(logged: &Logged, sequence: u64) -> Self {
+        Self {
+            seq: logged.seq,
+            sequence,
+            event: logged.event.id.clone(),
+            sends: 0,
+            first_send: None,
+            told: false,
+            failures: 0,
+            next_attempt: None,
+            last: None,
+            status: None,
+        }
+    }
+
+    /// Whether there is anything to remember of it.
+    pub fn is_begun(&self) -> bool {
+        self.told || self.failures > 0 || self.sends > 0
+    }
 }
 
 /// An alert all of whose admitted events were given up unsent.
@@ -79,7 +109,7 @@ pub struct Unsent {
 }
 
 /// A position that pull and replay can start counting from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// Events admitted up to and including the position.
     pub sequence: u64,
@@ -87,8 +117,24 @@ pub struct Mark {
     pub position: u64,
 }
 
-/// What the notifier has done for a subscription.
+/// Events that are sent again, in order, beside what is new.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// The request that asked for it.
+    pub number: u64,
+    /// The first sequence.
+    pub from: u64,
+    /// The last sequence.
+    pub to: u64,
+    /// Only these, where not all were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Spans>,
+    /// Everything up to here is done.
+    pub done: Mark,
+}
+
+/// What the notifier has done for a subscription.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
     /// Record version.
     pub v: Version,
@@ -100,49 +146,49 @@ pub struct Delivery {
     pub sequence: u64,
     /// Where each filter version took effect.
     pub effective: Vec<Effective>,
-    /// Whether requests are sent.
-    #[serde(flatten)]
-    pub state: State,
-    /// The event being tried.
-    pub outstanding: Option<Outstanding>,
-    /// Consecutive failures.
-    pub failures: u32,
-    /// Since when nothing succeeded.
-    pub failing_since: Option<Time>,
+    /// Nothing is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
+    /// Events beyond the cursor that were tried and are not settled, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outstanding: Vec<Outstanding>,
+    /// Sequences beyond the cursor that are settled.
+    #[serde(default, skip_serializing_if = "Spans::is_empty")]
+    pub ahead: Spans,
+    /// How freely requests go.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub breaker: Breaker,
     /// Not before then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt: Option<Time>,
+    /// The receiver asked for no request before then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_until: Option<Time>,
+    /// A slower pace that the receiver asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
+    /// How long 19 of 20 answers took at most, in milliseconds, when last looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95_ms: Option<u32>,
     /// The last request carried out.
+    #[serde(default)]
     pub requests_done: u64,
+    /// A replay under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
     /// Alerts all of whose admitted events were given up unsent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsent: Vec<Unsent>,
+    /// Sequences that were given up: gaps at the receiver.
+    #[serde(default, skip_serializing_if = "Spans::is_empty")]
+    pub gaps: Spans,
     /// Sparse marks, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<Mark>,
 }
 
-/// What is to be done with an event that was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// It does not belong to the subscription.
-    Pass,
-    /// It is to be sent with this sequence.
-    Send(u64),
-    /// It is admitted and not sent: its alert was given up unsent.
-    Withhold,
-    /// It is admitted and has outlived its time.
-    Outdated,
-}
-
-/// What a reply did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
-    /// The event is settled; the next one may go.
-    Done(Outcome),
-    /// The same event again, not before this time.
-    Again(Time),
-    /// Nothing more is sent until the URL changes.
-    Paused,
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Delivery {
@@ -160,15 +206,25 @@ impl Delivery {
             cursor: after,
             sequence: 0,
             effective,
-            state: State::Active,
-            outstanding: None,
-            failures: 0,
-            failing_since: None,
+            paused: None,
+            outstanding: Vec::new(),
+            ahead: Spans::default(),
+            breaker: Breaker::default(),
             next_attempt: None,
+            asked_until: None,
+            pace: None,
+            p95_ms: None,
             requests_done: 0,
+            replay: None,
             unsent: Vec::new(),
+            gaps: Spans::default(),
             marks: Vec::new(),
         }
+    }
+
+    /// Filter versions and where they took effect.
+    pub fn versions<'a>(&'a self, subscription: &'a Subscription) -> Versions<'a> {
+        Versions { filters: &subscription.filters, effective: &self.effective }
     }
 
     /// Whether there are versions whose place of effect is not known yet.
@@ -190,116 +246,27 @@ impl Delivery {
         self.effective.retain(|e| e.number >= oldest);
     }
 
-    /// A changed URL ends a pause that the old one caused, and is tried at once.
-    pub fn take_url(&mut self, url: &str) -> bool {
-        let ended = matches!(&self.state, State::Paused { url: old, .. } if old != url);
-        if ended {
-            self.state = State::Active;
-            self.next_attempt = None;
-        }
-        ended
+    /// The newest place to count from that is before `sequence`; none where the oldest filter
+    /// version that is kept took effect later.
+    pub fn mark_before(&self, sequence: u64) -> Option<Mark> {
+        let oldest = self.effective.first()?;
+        let begin = (oldest.number == 1).then_some(Mark { sequence: 0, position: oldest.after });
+        let cursor = Mark { sequence: self.sequence, position: self.cursor };
+        let mut marks = begin.into_iter().chain(self.marks.iter().copied()).chain([cursor]);
+        marks.rfind(|m| m.sequence < sequence && m.position >= oldest.after)
     }
 
-    /// What is to be done with the next event in the order of the log.
-    pub fn turn(&self, subscription: &Subscription, logged: &Logged, now: Time) -> Turn {
-        let versions = Versions { filters: &subscription.filters, effective: &self.effective };
-        if !admits(versions, logged) {
-            return Turn::Pass;
-        }
-        let event = &logged.event;
-        if event.kind.follows_the_record() && self.is_unsent(&event.alert.id) {
-            return Turn::Withhold;
-        }
-        let waited = now.since(event.timestamp);
-        let outlived = subscription.ttl.is_some_and(|ttl| waited > ttl);
-        if outlived && !event.kind.follows_the_record() {
-            return Turn::Outdated;
-        }
-        Turn::Send(self.sequence.saturating_add(1))
+    /// The oldest place to count from.
+    pub fn first_mark(&self) -> Mark {
+        let cursor = Mark { sequence: self.sequence, position: self.cursor };
+        let oldest = (1..=self.sequence).find_map(|sequence| self.mark_before(sequence));
+        oldest.unwrap_or(cursor)
     }
 
-    /// Takes an event that is to be sent. A try of the same event that is on record goes on.
-    pub fn begin(&mut self, logged: &Logged, sequence: u64) {
-        if self.outstanding.as_ref().is_some_and(|o| o.seq == logged.seq) {
-            return;
-        }
-        self.outstanding = Some(Outstanding {
-            seq: logged.seq,
-            sequence,
-            event: logged.event.id.clone(),
-            sends: 0,
-            first_send: None,
-            may_have_arrived: false,
-        });
-    }
-
-    /// Moves over events that do not belong to the subscription.
-    pub fn pass(&mut self, seq: u64) {
-        self.cursor = self.cursor.max(seq);
-    }
-
-    /// Gives an admitted event up without sending it; it keeps its sequence, a gap.
-    pub fn give_up(&mut self, subscription: &Subscription, logged: &Logged, now: Time) {
-        let arrived =
-            self.outstanding.as_ref().is_some_and(|o| o.seq == logged.seq && o.may_have_arrived);
-        if !arrived {
-            self.note_unsent(subscription, logged, now);
-        }
-        self.settle_at(logged.seq);
-    }
-
-    /// Takes the end of a request for the outstanding event.
-    pub fn settle(
-        &mut self,
-        subscription: &Subscription,
-        logged: &Logged,
-        reply: Reply,
-        at: (Time, f64),
-    ) -> Settled {
-        let (now, jitter) = at;
-        let outcome = reply.outcome();
-        let Some(outstanding) = self.outstanding.as_mut() else { return Settled::Done(outcome) };
-        if outcome != Outcome::NotSent && outcome != Outcome::Refused {
-            outstanding.sends = outstanding.sends.saturating_add(1);
-            outstanding.first_send.get_or_insert(now);
-        }
-        outstanding.may_have_arrived |= outcome.may_have_arrived();
-        let exhausted = outstanding.sends >= FAILED_AFTER_SENDS
-            && outstanding.first_send.is_some_and(|first| now.since(first) >= FAILED_AFTER);
-        match outcome {
-            Outcome::Delivered | Outcome::Unacceptable => {
-                self.failures = 0;
-                self.failing_since = None;
-                self.next_attempt = None;
-                self.unsent.retain(|u| u.alert != logged.event.alert.id);
-                self.settle_at(logged.seq);
-                return Settled::Done(outcome);
-            }
-            Outcome::Gone => {
-                let why = "the receiver answered 410 Gone".to_owned();
-                self.state = State::Paused { since: now, why, url: subscription.url.clone() };
-                return Settled::Paused;
-            }
-            _ => {}
-        }
-        self.failures = self.failures.saturating_add(1);
-        self.failing_since.get_or_insert(now);
-        let age = now.since(logged.event.timestamp);
-        let next = now.plus(wait(self.failures, reply, age, jitter));
-        self.next_attempt = Some(next);
-        if exhausted {
-            self.give_up(subscription, logged, now);
-            return Settled::Done(Outcome::Failed);
-        }
-        Settled::Again(next)
-    }
-
-    fn settle_at(&mut self, seq: u64) {
-        self.outstanding = None;
-        self.cursor = self.cursor.max(seq);
-        self.sequence = self.sequence.saturating_add(1);
-        if self.sequence.is_multiple_of(MARK_EVERY) {
-            self.marks.push(Mark { sequence: self.sequence, position: seq });
+    /// Moves the cursor, and the count with it.
+    pub fn reach(&mut self, cursor: u64, sequence: u64) {
+        if self.sequence / MARK_EVERY != sequence / MARK_EVERY {
+            self.marks.push(Mark { sequence, position: cursor });
             if self.marks.len() > MAX_MARKS {
                 let mut keep = false;
                 self.marks.retain(|_| {
@@ -308,31 +275,38 @@ impl Delivery {
                 });
             }
         }
+        self.cursor = self.cursor.max(cursor);
+        self.sequence = self.sequence.max(sequence);
+        self.ahead.remove_up_to(self.sequence);
     }
 
-    fn is_unsent(&self, alert: &AlertId) -> bool {
+    /// Whether all that was admitted of an alert was given up unsent.
+    pub fn is_unsent(&self, alert: &AlertId) -> bool {
         self.unsent.iter().any(|u| u.alert == *alert)
     }
 
-    /// Notes an alert whose event was given up unsent, unless an earlier event of it was sent.
-    fn note_unsent(&mut self, subscription: &Subscription, logged: &Logged, now: Time) {
-        let event = &logged.event;
+    /// The receiver was told of an alert after all.
+    pub fn told(&mut self, alert: &AlertId) {
+        self.unsent.retain(|u| u.alert != *alert);
+    }
+
+    /// Notes that an event was given up. An alert of which nothing was sent before is remembered,
+    /// unless the receiver may have been told of it.
+    pub fn give_up(&mut self, subscription: &Subscription, given: GivenUp<'_>) {
+        self.gaps.insert(given.sequence);
+        self.gaps.keep_newest(MAX_GAPS);
+        let (event, now) = (&given.logged.event, given.now);
         let closed_at = event.kind.closes().then_some(now);
         self.unsent.retain(|u| u.closed_at.is_none_or(|at| now.since(at) < REMEMBERED));
+        if given.told {
+            self.told(&event.alert.id);
+            return;
+        }
         if let Some(known) = self.unsent.iter_mut().find(|u| u.alert == event.alert.id) {
             known.closed_at = known.closed_at.or(closed_at);
             return;
         }
-        let versions = Versions { filters: &subscription.filters, effective: &self.effective };
-        let sent_before = logged.earlier.iter().any(|facts| {
-            let earlier = Logged {
-                seq: facts.seq,
-                event: facts.event.clone(),
-                earlier: std::sync::Arc::new([]),
-            };
-            !facts.event.kind.follows_the_record() && admits(versions, &earlier)
-        });
-        if sent_before {
+        if told_before(self.versions(subscription), given.logged) {
             return;
         }
         if self.unsent.len() >= MAX_UNSENT {
@@ -343,155 +317,15 @@ impl Delivery {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::delivery::admission::Facts;
-    use crate::delivery::admission::tests::event;
-    use crate::delivery::admission::tests::filter;
-    use crate::model::EventKind;
-    use crate::model::Severity;
-    use crate::model::subscription::Format;
-
-    fn subscription(ttl: Option<u64>) -> Subscription {
-        let now = Time::from_millis(0);
-        Subscription {
-            v: Version,
-            id: SubscriptionId::from_random([3; 16]),
-            url: "https://desk.example/in".into(),
-            description: None,
-            format: Format::Wirebell,
-            keys: Vec::new(),
-            filters: vec![FilterVersion {
-                number: 1,
-                effective_after: 10,
-                filter: filter(r#"{"topics":["*"]}"#),
-            }],
-            ttl: ttl.map(Duration::from_secs),
-            paused: false,
-            requests: Vec::new(),
-            created_at: now,
-            updated_at: now,
-        }
-    }
-
-    fn logged(seq: u64, kind: EventKind, number: u32, earlier: &[Facts]) -> Logged {
-        let event = event(kind, number, "siren", Severity::Warning);
-        Logged { seq, event, earlier: Arc::from(earlier.to_vec()) }
-    }
-
-    fn at(seconds: i64) -> Time {
-        Time::from_millis(seconds * 1000)
-    }
-
-    #[test]
-    fn what_is_delivered_moves_cursor_and_sequence_and_what_is_passed_only_the_cursor() {
-        let wanted = subscription(None);
-        let mut record = Delivery::new(&wanted);
-        assert_eq!(record.cursor, 10);
-        assert_eq!(record.turn(&wanted, &logged(10, EventKind::Opened, 1, &[]), at(1)), Turn::Pass);
-        let opened = logged(12, EventKind::Opened, 1, &[]);
-        assert_eq!(record.turn(&wanted, &opened, at(1)), Turn::Send(1));
-        record.begin(&opened, 1);
-        let settled = record.settle(&wanted, &opened, Reply::Status(200, None), (at(1), 0.5));
-        assert_eq!(settled, Settled::Done(Outcome::Delivered));
-        record.pass(14);
-        assert_eq!((record.cursor, record.sequence, record.failures), (14, 1, 0));
-    }
-
-    #[test]
-    fn a_failure_keeps_the_event_and_waits_longer_each_time() {
-        let wanted = subscription(None);
-        let mut record = Delivery::new(&wanted);
-        let opened = logged(12, EventKind::Opened, 1, &[]);
-        record.begin(&opened, 1);
-        let first = record.settle(&wanted, &opened, Reply::NotSent, (at(10), 1.0));
-        assert_eq!(first, Settled::Again(at(11)));
-        let second = record.settle(&wanted, &opened, Reply::Unknown, (at(11), 1.0));
-        assert_eq!(second, Settled::Again(at(16)));
-        let outstanding = record.outstanding.clone().unwrap();
-        assert_eq!((outstanding.sends, outstanding.may_have_arrived), (1, true));
-        assert_eq!(record.cursor, 10);
-        let text = serde_json::to_string(&record).unwrap();
-        assert_eq!(serde_json::from_str::<Delivery>(&text).unwrap(), record);
-    }
-
-    #[test]
-    fn an_event_fails_only_after_twelve_sends_and_46_hours() {
-        let wanted = subscription(None);
-        let mut record = Delivery::new(&wanted);
-        let opened = logged(12, EventKind::Opened, 1, &[]);
-        record.begin(&opened, 1);
-        let reply = Reply::Status(500, None);
-        for n in 0..20 {
-            let settled = record.settle(&wanted, &opened, reply, (at(n), 1.0));
-            assert!(matches!(settled, Settled::Again(_)), "{n}");
-        }
-        let settled = record.settle(&wanted, &opened, reply, (at(46 * 3600), 1.0));
-        assert_eq!(settled, Settled::Done(Outcome::Failed));
-        assert_eq!((record.cursor, record.sequence), (12, 1));
-        assert!(record.unsent.is_empty(), "the receiver may have it: an ending is owed");
-    }
-
-    #[test]
-    fn an_ending_is_withheld_where_everything_before_was_given_up_unsent() {
-        let wanted = subscription(Some(60));
-        let mut record = Delivery::new(&wanted);
-        let opened = logged(12, EventKind::Opened, 1, &[]);
-        assert_eq!(record.turn(&wanted, &opened, at(61)), Turn::Outdated);
-        record.give_up(&wanted, &opened, at(61));
-        let ended = logged(13, EventKind::Ended, 2, &[Facts::of(12, &opened.event)]);
-        assert_eq!(record.turn(&wanted, &ended, at(62)), Turn::Withhold);
-        record.give_up(&wanted, &ended, at(62));
-        assert_eq!(record.sequence, 2, "what is admitted keeps its sequence");
-        assert_eq!(record.unsent[0].closed_at, Some(at(62)));
-    }
-
-    #[test]
-    fn an_ending_is_owed_where_an_earlier_event_was_sent_however_old_it_is() {
-        let wanted = subscription(Some(60));
-        let mut record = Delivery::new(&wanted);
-        let opened = logged(12, EventKind::Opened, 1, &[]);
-        record.begin(&opened, 1);
-        record.settle(&wanted, &opened, Reply::Status(200, None), (at(1), 0.0));
-        let facts = Facts::of(12, &opened.event);
-        let updated = logged(13, EventKind::Updated, 2, std::slice::from_ref(&facts));
-        assert_eq!(record.turn(&wanted, &updated, at(100)), Turn::Outdated);
-        record.give_up(&wanted, &updated, at(100));
-        let ended = logged(14, EventKind::Ended, 3, &[facts]);
-        assert_eq!(record.turn(&wanted, &ended, at(1_000_000)), Turn::Send(3));
-    }
-
-    #[test]
-    fn gone_pauses_until_the_url_changes_and_keeps_everything() {
-        let wanted = subscription(None);
-        let mut record = Delivery::new(&wanted);
-        let opened = logged(12, EventKind::Opened, 1, &[]);
-        record.begin(&opened, 1);
-        let settled = record.settle(&wanted, &opened, Reply::Status(410, None), (at(1), 0.0));
-        assert_eq!(settled, Settled::Paused);
-        assert!(!record.take_url(&wanted.url));
-        assert!(record.take_url("https://desk.example/new"));
-        assert_eq!((record.state.clone(), record.cursor), (State::Active, 10));
-        assert!(record.outstanding.is_some());
-    }
-
-    #[test]
-    fn a_new_filter_takes_effect_at_the_end_of_the_log_when_it_is_first_seen() {
-        let mut wanted = subscription(None);
-        let mut record = Delivery::new(&wanted);
-        wanted.filters.push(FilterVersion {
-            number: 2,
-            effective_after: 20,
-            filter: filter(r#"{"topics":["quake"]}"#),
-        });
-        assert!(record.lacks_versions(&wanted.filters));
-        record.take_versions(&wanted.filters, 25);
-        assert!(!record.lacks_versions(&wanted.filters));
-        let opened = |seq| logged(seq, EventKind::Opened, 1, &[]);
-        assert_eq!(record.turn(&wanted, &opened(25), at(0)), Turn::Send(1));
-        assert_eq!(record.turn(&wanted, &opened(26), at(0)), Turn::Pass);
-    }
+/// An event given up.
+#[derive(Clone, Copy, Debug)]
+pub struct GivenUp<'a> {
+    /// The event.
+    pub logged: &'a Logged,
+    /// Its place among what was admitted.
+    pub sequence: u64,
+    /// The receiver was or may have been told of its alert.
+    pub told: bool,
+    /// When.
+    pub now: Time,
 }

@@ -24,9 +24,9 @@ const REFUSED_STEP: Duration = Duration::from_secs(3600);
 /// Longest wait that a `Retry-After` may ask for.
 const RETRY_AFTER_CAP: Duration = Duration::from_secs(24 * 3600);
 /// While an event younger than this waits …
-const FRESH: Duration = Duration::from_secs(3600);
+pub const FRESH: Duration = Duration::from_secs(3600);
 /// … the next try comes within this.
-const FRESH_WITHIN: Duration = Duration::from_secs(15 * 60);
+pub const FRESH_WITHIN: Duration = Duration::from_secs(15 * 60);
 /// Real sends before an event may be given up.
 pub const FAILED_AFTER_SENDS: u32 = 12;
 /// Time since an event's first send before it may be given up.

@@ -31,6 +31,8 @@ pub enum Outcome {
     Outdated,
     /// Given up after every try.
     Failed,
+    /// It ends an alert of which nothing was sent.
+    Withheld,
 }
 
 impl Outcome {
@@ -47,6 +49,7 @@ impl Outcome {
             Self::Unacceptable => "unacceptable",
             Self::Outdated => "outdated",
             Self::Failed => "failed",
+            Self::Withheld => "withheld",
         }
     }
 
@@ -54,7 +57,12 @@ impl Outcome {
     pub fn may_have_arrived(self) -> bool {
         matches!(
             self,
-            Self::Delivered | Self::Rejected | Self::Throttled | Self::Unknown | Self::Gone
+            Self::Delivered
+                | Self::Rejected
+                | Self::Throttled
+                | Self::Unknown
+                | Self::Gone
+                | Self::Unacceptable
         )
     }
 }
@@ -83,4 +91,10 @@ pub struct Attempt {
     pub duration_ms: u64,
     /// What an operator should know: the remedy, or why nothing was sent.
     pub remark: Option<String>,
+    /// It was sent again because somebody asked for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replay: bool,
+    /// The beginning of an answer that is no success, for whoever has to mend it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
 }

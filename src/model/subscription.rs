@@ -19,6 +19,10 @@ use crate::model::version::Version;
 pub const MAX_FILTER_VERSIONS: usize = 64;
 /// Most requests that wait to be carried out.
 pub const MAX_REQUESTS: usize = 64;
+/// Most requests under way at once for one subscription.
+pub const MAX_IN_FLIGHT: u8 = 32;
+/// Highest rate of one subscription, in requests a second.
+pub const MAX_RATE: f64 = 10_000.0;
 
 /// Topics asked for: `*`, or names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +143,90 @@ pub enum RequestKind {
         /// Its own id.
         id: String,
     },
+    /// End a pause and try at once.
+    Resume,
+    /// Send again what was settled.
+    Replay {
+        /// The first sequence.
+        from_sequence: u64,
+        /// Only what was given up.
+        only_failed: bool,
+    },
+}
+
+/// Requests under way at once for one subscription; 1 keeps them in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct InFlight(u8);
+
+impl InFlight {
+    /// From 1 to [`MAX_IN_FLIGHT`].
+    pub fn new(n: u8) -> Result<Self, String> {
+        if (1..=MAX_IN_FLIGHT).contains(&n) {
+            Ok(Self(n))
+        } else {
+            Err(format!("{n} requests at once: 1 to {MAX_IN_FLIGHT} are allowed"))
+        }
+    }
+
+    /// The number.
+    pub fn get(self) -> u8 {
+        self.0
+    }
+
+    fn is_one(&self) -> bool {
+        self.0 == 1
+    }
+}
+
+impl Default for InFlight {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl TryFrom<u8> for InFlight {
+    type Error = String;
+
+    fn try_from(n: u8) -> Result<Self, String> {
+        Self::new(n)
+    }
+}
+
+impl From<InFlight> for u8 {
+    fn from(n: InFlight) -> u8 {
+        n.0
+    }
+}
+
+/// Most requests a second to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Rate(f64);
+
+impl Rate {
+    /// From one in a hundred seconds to [`MAX_RATE`] a second.
+    pub fn new(per_second: f64) -> Result<Self, String> {
+        if (0.01..=MAX_RATE).contains(&per_second) {
+            Ok(Self(per_second))
+        } else {
+            Err(format!("{per_second} requests a second: 0.01 to {MAX_RATE} are allowed"))
+        }
+    }
+}
+
+impl TryFrom<f64> for Rate {
+    type Error = String;
+
+    fn try_from(per_second: f64) -> Result<Self, String> {
+        Self::new(per_second)
+    }
+}
+
+impl From<Rate> for f64 {
+    fn from(rate: Rate) -> f64 {
+        rate.0
+    }
 }
 
 /// A numbered request.
@@ -175,6 +263,12 @@ pub struct Subscription {
     /// Longest wait before an event that is no ending is given up as outdated.
     #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Duration>,
+    /// Requests under way at once; more than one gives up the order.
+    #[serde(default, skip_serializing_if = "InFlight::is_one")]
+    pub max_in_flight: InFlight,
+    /// Most requests a second; none for no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
     /// Its owner asked for a pause.
     #[serde(default)]
     pub paused: bool,

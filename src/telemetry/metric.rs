@@ -20,6 +20,16 @@ pub const EVENTS: &str = "wirebell_events_total";
 pub const EVENT_LATENCY_SECONDS: &str = "wirebell_event_latency_seconds";
 /// Attempts by `outcome`.
 pub const ATTEMPTS: &str = "wirebell_delivery_attempts_total";
+/// Attempts that were not logged.
+pub const ATTEMPTS_DROPPED: &str = "wirebell_attempts_dropped_total";
+/// Requests under way.
+pub const DELIVERY_UNDER_WAY: &str = "wirebell_delivery_under_way";
+/// Subscriptions behind the log's end.
+pub const DELIVERY_BEHIND: &str = "wirebell_delivery_behind";
+/// Subscriptions that were paused because nothing could be delivered, by `reason`.
+pub const DELIVERY_PAUSED: &str = "wirebell_delivery_paused_total";
+/// Warnings about endpoints that fail for long.
+pub const DELIVERY_WARNINGS: &str = "wirebell_delivery_warnings_total";
 /// Duration of an attempt.
 pub const DELIVERY_SECONDS: &str = "wirebell_delivery_seconds";
 /// Events given up unsent or failed, by `reason`.

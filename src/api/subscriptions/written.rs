@@ -17,6 +17,8 @@ use crate::model::Nature;
 use crate::model::Severity;
 use crate::model::duration;
 use crate::model::subscription::Format;
+use crate::model::subscription::InFlight;
+use crate::model::subscription::Rate;
 use crate::model::subscription::Topics;
 
 /// A definition as written. Every field may be left out of a `PATCH`.
@@ -34,6 +36,9 @@ pub(in crate::api) struct Written {
     pub(super) format: Option<Format>,
     #[serde(deserialize_with = "given")]
     pub(super) ttl: Option<Option<String>>,
+    pub(super) max_in_flight: Option<InFlight>,
+    #[serde(deserialize_with = "given")]
+    pub(super) rate: Option<Option<Rate>>,
     #[serde(deserialize_with = "given")]
     pub(super) description: Option<Option<String>>,
 }

@@ -8,9 +8,7 @@ use crate::delivery::Delivery;
 use crate::delivery::Logged;
 use crate::delivery::admission::Part;
 use crate::delivery::admission::Refusal;
-use crate::delivery::admission::Versions;
 use crate::delivery::admission::refusal;
-use crate::delivery::ledger::State;
 use crate::model::AlertId;
 use crate::model::Article;
 use crate::model::Attempt;
@@ -224,8 +222,7 @@ fn lateness(article: &Article, fate: &Fate) -> Lateness {
 fn after_event(facts: &Facts<'_>, logged: &Logged, attempts: &[Attempt]) -> Stage {
     let event = logged.event.id.clone();
     let (subscription, record) = (facts.subscription, facts.record);
-    let versions = Versions { filters: &subscription.filters, effective: &record.effective };
-    match refusal(versions, logged) {
+    match refusal(record.versions(subscription), logged) {
         Some(Refusal::Shadow) => return Stage::Shadow { event },
         Some(Refusal::Before) => return Stage::Before { event, began: subscription.created_at },
         Some(Refusal::Filter(part)) => return Stage::Filter { event, part },
@@ -245,16 +242,18 @@ fn after_event(facts: &Facts<'_>, logged: &Logged, attempts: &[Attempt]) -> Stag
     if subscription.paused {
         return Stage::Disabled { event };
     }
-    if let State::Paused { since, why, .. } = &record.state {
-        return Stage::Paused { event, since: *since, why: why.clone() };
+    if let Some(pause) = &record.paused {
+        return Stage::Paused { event, since: pause.since, why: pause.why.clone() };
     }
-    match &record.outstanding {
-        Some(earlier) if earlier.seq < logged.seq => {
-            let next = record.next_attempt;
+    let in_order = subscription.max_in_flight.get() == 1;
+    let own = record.outstanding.iter().find(|o| o.seq == logged.seq);
+    let next = own.and_then(|o| o.next_attempt).max(record.next_attempt);
+    match record.outstanding.first() {
+        Some(earlier) if in_order && earlier.seq < logged.seq => {
             Stage::WaitsBehind { event, earlier: earlier.event.clone(), next }
         }
-        _ if record.failures > 0 => {
-            Stage::Failing { event, last: attempts.last().cloned(), next: record.next_attempt }
+        _ if own.is_some_and(|o| o.failures > 0) || record.breaker.failures > 0 => {
+            Stage::Failing { event, last: attempts.last().cloned(), next }
         }
         _ => Stage::Waiting { event },
     }
@@ -265,10 +264,10 @@ fn settled(facts: &Facts<'_>, logged: &Logged, attempts: &[Attempt]) -> Stage {
     let event = logged.event.id.clone();
     if let Some(last) = attempts.last() {
         let (at, outcome) = (last.at, last.outcome);
-        return if outcome == Outcome::Outdated {
-            Stage::Outdated { event }
-        } else {
-            Stage::GivenUp { event, at, outcome }
+        return match outcome {
+            Outcome::Outdated => Stage::Outdated { event },
+            Outcome::Withheld => Stage::Withheld { event },
+            _ => Stage::GivenUp { event, at, outcome },
         };
     }
     let unsent = facts.record.unsent.iter().any(|u| u.alert == logged.event.alert.id);

@@ -1,13 +1,13 @@
-use std::sync::Arc;
-
 use serde_json::Value;
 use serde_json::json;
 
 use super::*;
+use crate::delivery::Earlier;
 use crate::delivery::Facts as EventFacts;
 use crate::delivery::admission::tests::event;
 use crate::delivery::admission::tests::filter;
 use crate::delivery::ledger::Outstanding;
+use crate::delivery::ledger::Pause;
 use crate::delivery::ledger::Unsent;
 use crate::model::ArticleId;
 use crate::model::Cap;
@@ -21,6 +21,7 @@ use crate::model::SubscriptionId;
 use crate::model::Version;
 use crate::model::subscription::FilterVersion;
 use crate::model::subscription::Format;
+use crate::model::subscription::InFlight;
 
 /// What is planted: everything in good order, then one cause.
 struct Planted {
@@ -40,7 +41,7 @@ fn rule() -> RuleId {
 
 fn logged(seq: u64, kind: EventKind, number: u32) -> Logged {
     let event = Event { timestamp: at(100), ..event(kind, number, "siren", Severity::Warning) };
-    Logged { seq, event, earlier: Arc::new([]) }
+    Logged::new(seq, event, Earlier::default())
 }
 
 fn decision(role: Role, effect: Effect) -> Decision {
@@ -71,6 +72,8 @@ fn attempt(outcome: Outcome) -> Attempt {
         status: Some(500),
         duration_ms: 4,
         remark: None,
+        replay: false,
+        answer: None,
     }
 }
 
@@ -112,6 +115,8 @@ fn planted() -> Planted {
             filter: filter(r#"{"topics":["*"]}"#),
         }],
         ttl: None,
+        max_in_flight: InFlight::default(),
+        rate: None,
         paused: false,
         requests: Vec::new(),
         created_at: at(50),
@@ -174,21 +179,20 @@ impl Planted {
     /// It ended an alert of which these facts came before.
     fn ended(&mut self, kind: EventKind, earlier: &[EventFacts]) {
         let mut logged = logged(20, kind, 2);
-        logged.earlier = Arc::from(earlier.to_vec());
+        logged.earlier = earlier.iter().cloned().collect();
         let fate = fate(Role::End, Effect::Event(kind), Some(logged));
         self.revision().fates = vec![fate];
     }
 
     fn outstanding(&mut self, seq: u64, failures: u32) {
-        self.record.outstanding = Some(Outstanding {
+        let earlier = Logged::new(
             seq,
-            sequence: 1,
-            event: event(EventKind::Opened, 7, "siren", Severity::Warning).id,
-            sends: 1,
-            first_send: None,
-            may_have_arrived: false,
-        });
-        self.record.failures = failures;
+            event(EventKind::Opened, 7, "siren", Severity::Warning),
+            Earlier::default(),
+        );
+        let outstanding = Outstanding { sends: 1, failures, ..Outstanding::new(&earlier, 1) };
+        self.record.outstanding = vec![outstanding];
+        self.record.breaker.failures = failures;
         self.record.next_attempt = Some(at(300));
     }
 
@@ -351,7 +355,7 @@ const CAUSES: [(&str, Plant, &str); 43] = [
         |p| {
             p.waits();
             let why = "the receiver answered 410 Gone".to_owned();
-            p.record.state = State::Paused { since: at(60), why, url: String::new() };
+            p.record.paused = Some(Pause { since: at(60), why, url: String::new() });
         },
         "paused",
     ),

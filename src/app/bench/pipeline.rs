@@ -43,6 +43,7 @@ use crate::model::Time;
 use crate::model::Version;
 use crate::model::subscription::FilterVersion;
 use crate::model::subscription::Format;
+use crate::model::subscription::InFlight;
 use crate::model::subscription::SigningKey;
 use crate::source;
 use crate::source::Origin;
@@ -146,6 +147,8 @@ async fn subscribe<B: Bus>(bus: &B, url: &str, key: SigningKey) -> anyhow::Resul
             filter: serde_json::from_str(r#"{"topics":["bench"]}"#)?,
         }],
         ttl: None,
+        max_in_flight: InFlight::default(),
+        rate: None,
         paused: false,
         requests: Vec::new(),
         created_at: now,

@@ -1,6 +1,5 @@
 //! Reading the log of events, each with what came before it in its alert.
 
-use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,10 +11,12 @@ use crate::bus::Selection;
 use crate::bus::Stored;
 use crate::bus::Stream;
 use crate::bus::Until;
+use crate::delivery::Earlier;
 use crate::delivery::Facts;
 use crate::delivery::Logged;
 use crate::model::AlertId;
 use crate::model::Event;
+use crate::model::EventKind;
 use crate::model::names;
 use crate::telemetry::metric;
 
@@ -28,14 +29,18 @@ pub(super) const FILTER: &str = "wb.event.>";
 /// Reads events and remembers the facts of alerts it has seen.
 pub(super) struct Scribe<B> {
     bus: B,
-    seen: HashMap<AlertId, BTreeMap<u32, Facts>>,
+    /// The number of the newest event seen of an alert, and the list that ends with it.
+    seen: HashMap<AlertId, (u32, Earlier)>,
 }
 
 /// A stretch of the log.
 pub(super) struct Stretch {
+    pub(super) from: u64,
     pub(super) events: Vec<Arc<Logged>>,
     /// Everything up to this position is in it.
     pub(super) to: u64,
+    /// Alerts opened in it that have closed since, as far as the log tells.
+    pub(super) closed: Vec<AlertId>,
 }
 
 impl<B: Bus> Scribe<B> {
@@ -55,61 +60,89 @@ impl<B: Bus> Scribe<B> {
                 return Ok(None);
             }
         };
-        let earlier = if event.kind.follows_the_record() {
-            self.earlier(&event).await?
-        } else {
-            Arc::from([])
-        };
+        let earlier = self.earlier(&event).await?;
         if self.seen.len() > MAX_ALERTS {
             self.seen.clear();
         }
-        let known = self.seen.entry(event.alert.id.clone()).or_default();
-        known.insert(event.number, Facts::of(stored.seq, &event));
-        Ok(Some(Arc::new(Logged { seq: stored.seq, event, earlier })))
+        let (alert, number) = (event.alert.id.clone(), event.number);
+        let logged = Logged::new(stored.seq, event, earlier);
+        self.seen.insert(alert, (number, logged.with_earlier()));
+        Ok(Some(Arc::new(logged)))
     }
 
-    async fn earlier(&mut self, event: &Event) -> Result<Arc<[Facts]>, Error> {
+    /// What came before an event in its alert.
+    async fn earlier(&self, event: &Event) -> Result<Earlier, Error> {
         let alert = &event.alert;
-        let mut known = self.seen.remove(&alert.id).unwrap_or_default();
-        for number in 1..event.number {
-            if known.contains_key(&number) {
-                continue;
-            }
+        let before = event.number.saturating_sub(1);
+        let (mut number, mut earlier) = match self.seen.get(&alert.id) {
+            Some((number, earlier)) if *number <= before => (*number, earlier.clone()),
+            _ => (0, Earlier::default()),
+        };
+        while number < before {
+            number += 1;
             let subject = names::event(&alert.topic, &alert.id, number);
             let Some(stored) = self.bus.last(Stream::Events, &subject).await? else { continue };
             if let Ok(event) = serde_json::from_slice::<Event>(&stored.payload) {
-                known.insert(number, Facts::of(stored.seq, &event));
+                earlier = earlier.with(Facts::of(stored.seq, &event));
             }
         }
-        let earlier = known.range(..event.number).map(|(_, facts)| facts.clone()).collect();
-        self.seen.insert(alert.id.clone(), known);
         Ok(earlier)
     }
 
     /// At most `limit` events after `from`.
     pub(super) async fn stretch(&mut self, from: u64, limit: usize) -> Result<Stretch, Error> {
         let end = self.bus.end(Stream::Events).await?;
+        let mut stretch = Stretch { from, events: Vec::new(), to: from, closed: Vec::new() };
         if end <= from {
-            return Ok(Stretch { events: Vec::new(), to: from });
+            return Ok(stretch);
         }
         let selection =
             Selection { from: From::After(from), until: Until::End, filter: FILTER.to_owned() };
         let mut reader = self.bus.read(Stream::Events, selection).await?;
-        let mut events = Vec::new();
-        let mut to = from;
-        while let Some(item) = reader.next().await {
-            match item? {
-                Item::Record(stored) => {
-                    events.extend(self.read(&stored).await?);
-                    to = stored.seq;
+        while stretch.events.len() < limit {
+            match reader.next().await.transpose()? {
+                None => {
+                    stretch.to = stretch.to.max(end);
+                    break;
                 }
-                Item::Overtaken { cursor, first } => overtaken(cursor, first),
-            }
-            if events.len() >= limit {
-                return Ok(Stretch { events, to });
+                Some(Item::Record(stored)) => {
+                    stretch.events.extend(self.read(&stored).await?);
+                    stretch.to = stored.seq;
+                }
+                Some(Item::Overtaken { cursor, first }) => overtaken(cursor, first),
             }
         }
-        Ok(Stretch { events, to: to.max(end) })
+        for logged in stretch.events.iter().filter(|l| l.event.kind == EventKind::Opened) {
+            if self.has_closed(&logged.event).await? {
+                stretch.closed.push(logged.event.alert.id.clone());
+            }
+        }
+        Ok(stretch)
+    }
+
+    /// Whether an alert that opened in the past is closed by now. Its events are numbered without
+    /// gaps, and what closes it is the last of them.
+    async fn has_closed(&self, opened: &Event) -> Result<bool, Error> {
+        let alert = &opened.alert;
+        let read = async |number: u32| {
+            let subject = names::event(&alert.topic, &alert.id, number);
+            self.bus.last(Stream::Events, &subject).await
+        };
+        let mut last = None;
+        let (mut there, mut missing) = (opened.number, None);
+        loop {
+            let next = match missing {
+                None => there.saturating_mul(2),
+                Some(missing) if missing - there > 1 => there + (missing - there) / 2,
+                Some(_) => break,
+            };
+            match read(next).await? {
+                Some(stored) => (there, last) = (next, Some(stored)),
+                None => missing = Some(next),
+            }
+        }
+        let event = last.and_then(|s| serde_json::from_slice::<Event>(&s.payload).ok());
+        Ok(event.is_some_and(|event| event.kind.closes()))
     }
 }
 

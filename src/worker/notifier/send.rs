@@ -1,6 +1,5 @@
 //! One request: built, signed, sent, and what came of it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,9 +8,9 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::delivery::Key;
-use crate::delivery::Logged;
 use crate::delivery::Reply;
 use crate::delivery::body;
+use crate::delivery::endpoint::Work;
 use crate::delivery::schedule::retry_after;
 use crate::delivery::signature;
 use crate::egress;
@@ -21,77 +20,49 @@ use crate::egress::Request;
 use crate::egress::Target;
 use crate::model::SubscriptionId;
 use crate::model::Time;
-use crate::model::subscription::Request as Asked;
 use crate::model::subscription::RequestKind;
 use crate::telemetry::metric;
 
-/// What is sent.
-#[derive(Clone, Debug)]
-pub(super) enum Cargo {
-    Event { logged: Arc<Logged>, sequence: u64, late: bool },
-    Ping(Asked),
-}
+/// Most of an answer that is kept in the log of attempts.
+const KEPT_ANSWER: usize = 4 << 10;
 
 /// Everything a request needs.
 pub(super) struct Order {
+    /// Number of the request among those under way.
+    pub(super) number: u64,
     pub(super) subscription: SubscriptionId,
-    pub(super) url: String,
+    /// None where the address is not allowed.
+    pub(super) target: Option<Target>,
     pub(super) keys: Vec<Key>,
-    pub(super) cargo: Cargo,
+    pub(super) work: Work,
+    /// The alert has closed meanwhile.
+    pub(super) late: bool,
     pub(super) public_url: String,
     pub(super) timeout: Duration,
 }
 
 /// A request that ended.
 pub(super) struct Sent {
-    pub(super) subscription: SubscriptionId,
-    pub(super) cargo: Cargo,
+    pub(super) number: u64,
+    pub(super) work: Work,
     pub(super) reply: Reply,
     pub(super) at: Time,
     pub(super) took: Duration,
-}
-
-impl Cargo {
-    /// The id that stays the same on every try.
-    pub(super) fn id(&self) -> String {
-        match self {
-            Self::Event { logged, .. } => logged.event.id.to_string(),
-            Self::Ping(Asked { kind: RequestKind::Test { id }, .. }) => id.clone(),
-        }
-    }
-
-    /// The type on the wire.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Event { logged, .. } => logged.event.kind.as_str(),
-            Self::Ping(_) => "test.ping",
-        }
-    }
-
-    /// Its place in the subscription.
-    pub(super) fn sequence(&self) -> u64 {
-        match self {
-            Self::Event { sequence, .. } => *sequence,
-            Self::Ping(_) => 0,
-        }
-    }
+    /// The beginning of an answer that is no success.
+    pub(super) answer: Option<String>,
 }
 
 impl Order {
     fn body(&self) -> Vec<u8> {
-        match &self.cargo {
-            Cargo::Event { logged, sequence, late } => body::native(
-                &logged.event,
-                body::Address {
-                    subscription: &self.subscription,
-                    sequence: *sequence,
-                    late: *late,
-                    public_url: &self.public_url,
-                },
-            ),
-            Cargo::Ping(request) => {
-                let RequestKind::Test { id } = &request.kind;
-                body::ping(id, &self.subscription, request.at)
+        match &self.work {
+            Work::Event(logged, sequence) | Work::Replay(logged, sequence) => {
+                let (subscription, sequence) = (&self.subscription, *sequence);
+                let to = body::Address { subscription, sequence, late: self.late };
+                body::native(logged, to, &self.public_url)
+            }
+            Work::Ping(request) => {
+                let (id, _) = name(&self.work);
+                body::ping(&id, &self.subscription, request.at)
             }
         }
     }
@@ -99,7 +70,7 @@ impl Order {
     /// The request; none where a header cannot be written, which checked data never causes.
     fn request(&self, target: Target, now: Time) -> Option<Request> {
         let body = self.body();
-        let id = body::webhook_id(&self.cargo.id(), &self.subscription);
+        let id = body::webhook_id(&name(&self.work).0, &self.subscription);
         let signature = signature::sign(&self.keys, &id, now.seconds(), &body);
         let mut request = Request::post(target, Bytes::from(body));
         request.timeout = self.timeout;
@@ -110,43 +81,71 @@ impl Order {
             ("webhook-signature", signature),
             ("traceparent", traceparent()),
         ] {
-            request.headers.insert(name, value.parse().ok()?);
+            request.headers.insert(name, value.try_into().ok()?);
         }
         Some(request)
     }
 }
 
+/// The id that stays the same on every try, and the type on the wire.
+pub(super) fn name(work: &Work) -> (String, &'static str) {
+    match work {
+        Work::Event(logged, _) | Work::Replay(logged, _) => {
+            (logged.event.id.to_string(), logged.event.kind.as_str())
+        }
+        Work::Ping(request) => match &request.kind {
+            RequestKind::Test { id } => (id.clone(), "test.ping"),
+            RequestKind::Resume | RequestKind::Replay { .. } => (String::new(), "test.ping"),
+        },
+    }
+}
+
+/// Its place in the subscription; 0 of a `test.ping`.
+pub(super) fn sequence(work: &Work) -> u64 {
+    match work {
+        Work::Event(_, sequence) | Work::Replay(_, sequence) => *sequence,
+        Work::Ping(_) => 0,
+    }
+}
+
 /// Sends it. Never fails: what went wrong is the reply.
-pub(super) async fn send(client: Client, clock: Clock, order: Order) -> Sent {
+pub(super) async fn send(client: Client, clock: Clock, mut order: Order) -> Sent {
     let at = Time::from_millis(clock.now_ms());
     let began = Instant::now();
-    let reply = match client.judge(&order.url).ok().and_then(|t| order.request(t, at)) {
-        Some(request) => reply(client.send(request).await, &clock),
-        None => Reply::Refused,
+    let request = order.target.take().and_then(|target| order.request(target, at));
+    let (reply, answer) = match request {
+        Some(request) => read(client.send(request).await, &clock),
+        None => (Reply::Refused, None),
     };
     let took = began.elapsed();
     let outcome = reply.outcome().as_str();
     metrics::counter!(metric::ATTEMPTS, "outcome" => outcome).increment(1);
     metrics::histogram!(metric::DELIVERY_SECONDS).record(took);
-    if let Cargo::Event { logged, .. } = &order.cargo {
+    if let Work::Event(logged, _) = &order.work {
         metrics::histogram!(metric::EVENT_LATENCY_SECONDS).record(at.since(logged.event.timestamp));
     }
-    Sent { subscription: order.subscription, cargo: order.cargo, reply, at, took }
+    Sent { number: order.number, work: order.work, reply, at, took, answer }
 }
 
-fn reply(answer: Result<egress::Response, egress::Error>, clock: &Clock) -> Reply {
+fn read(answer: Result<egress::Response, egress::Error>, clock: &Clock) -> (Reply, Option<String>) {
     match answer {
         Ok(response) => {
             let now = Time::from_millis(clock.now_ms());
             let header = response.headers.get("retry-after").and_then(|v| v.to_str().ok());
             let asked = header.and_then(|header| retry_after(header, now));
-            Reply::Status(response.status.as_u16(), asked)
+            let kept = response.body.get(..KEPT_ANSWER.min(response.body.len()));
+            let kept = kept.filter(|kept| !response.status.is_success() && !kept.is_empty());
+            let answer = kept.map(|kept| String::from_utf8_lossy(kept).into_owned());
+            (Reply::Status(response.status.as_u16(), asked), answer)
         }
-        Err(egress::Error::Refused { .. }) => Reply::Refused,
-        Err(error) => match error.reached() {
-            Reached::NotSent => Reply::NotSent,
-            Reached::Unknown => Reply::Unknown,
-        },
+        Err(error) => {
+            let reply = match (&error, error.reached()) {
+                (egress::Error::Refused { .. }, _) => Reply::Refused,
+                (_, Reached::NotSent) => Reply::NotSent,
+                (_, Reached::Unknown) => Reply::Unknown,
+            };
+            (reply, (reply != Reply::Refused).then(|| error.to_string()))
+        }
     }
 }
 

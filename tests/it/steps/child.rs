@@ -24,6 +24,7 @@ use wirebell::bus::Selection;
 use wirebell::bus::Stream;
 use wirebell::bus::Until;
 use wirebell::clock::Clock;
+use wirebell::delivery::endpoint::Ttls;
 use wirebell::egress::Client;
 use wirebell::egress::Policy;
 use wirebell::egress::Resolver;
@@ -190,11 +191,13 @@ pub(super) fn start_rules<B: Bus>(bus: &B, tasks: &mut JoinSet<()>, stop: &Cance
 
 fn start_notifier<B: Bus>(bus: &B, tasks: &mut JoinSet<()>, stop: &CancellationToken) {
     let settings = notifier::Settings {
-        leases: leases("notifier", 1),
+        leases: leases("notifier", 64),
         clock: Clock::System,
         board: Board::default(),
         timeout: Duration::from_secs(20),
         max_in_flight: 8,
+        host_in_flight: 8,
+        ttls: Ttls::default(),
         public_url: "http://127.0.0.1:8080".to_owned(),
     };
     let client = Client::new(Policy::new(&["127.0.0.0/8"]).unwrap(), Resolver::system());
@@ -231,7 +234,7 @@ pub(super) async fn wait_for_records<B: Bus>(bus: &B, stream: Stream, count: usi
 async fn wait_until_told<B: Bus>(bus: &B) {
     let done = |value: &[u8]| {
         let record: serde_json::Value = serde_json::from_slice(value).unwrap();
-        record["sequence"] == 2 && record["outstanding"].is_null()
+        record["sequence"] == 2 && record.get("outstanding").is_none()
     };
     let listing = bus.list(Bucket::Deliveries, "").await.unwrap();
     let mut changes = bus.watch(Bucket::Deliveries, "", listing.position).await.unwrap();

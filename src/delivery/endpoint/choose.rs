@@ -1,0 +1,235 @@
+//! What comes next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::delivery::Logged;
+use crate::delivery::endpoint::Due;
+use crate::delivery::endpoint::Endpoint;
+use crate::delivery::endpoint::GaveUp;
+use crate::delivery::endpoint::Next;
+use crate::delivery::endpoint::UNWRITTEN;
+use crate::delivery::endpoint::Work;
+use crate::delivery::ledger::GivenUp;
+use crate::delivery::schedule;
+use crate::model::Time;
+use crate::model::attempt::Outcome;
+use crate::model::subscription::Request;
+use crate::model::subscription::RequestKind;
+
+impl Endpoint {
+    /// What to do now. What is to be sent counts as under way from here on; what is not to be
+    /// sent is settled on the way.
+    pub fn next(&mut self, now: Time) -> Next {
+        if let Some(ping) = self.carry_out_requests(now) {
+            if self.under_way > 0 {
+                return Next::Nothing;
+            }
+            self.under_way += 1;
+            self.ping_under_way = true;
+            return Next::Send(Work::Ping(ping));
+        }
+        if self.ping_under_way || self.is_held() {
+            return Next::Nothing;
+        }
+        self.drop_settled(now);
+        if let Some(at) = self.record.next_attempt
+            && at > now
+        {
+            return Next::Wait(at);
+        }
+        if self.under_way >= self.record.breaker.in_flight(self.cap()) {
+            return Next::Nothing;
+        }
+        let (work, wait) = self.candidate(now);
+        let Some(work) = work else { return wait.map_or(Next::Nothing, Next::Wait) };
+        if let Some(at) = self.spacing.wait(now) {
+            return Next::Wait(at);
+        }
+        let rate = self.rate(now);
+        self.spacing.note(now, rate);
+        self.under_way += 1;
+        match &work {
+            Work::Event(_, sequence) => {
+                if let Some(pending) = self.pending.iter_mut().find(|p| p.out.sequence == *sequence)
+                {
+                    pending.under_way = true;
+                }
+            }
+            Work::Replay(..) => self.replayed.begin(),
+            Work::Ping(_) => {}
+        }
+        Next::Send(work)
+    }
+
+    /// Whether [`Endpoint::next`] may have something to send.
+    pub fn due(&self, now: Time) -> Due {
+        let done = self.record.requests_done;
+        let asked = self.wanted.requests.iter().any(|r| r.number > done);
+        if self.ping_under_way {
+            return Due::Idle;
+        }
+        if asked {
+            return Due::Now;
+        }
+        let nothing = self.pending.is_empty() && self.replayed.front().is_none();
+        let full = self.under_way >= self.record.breaker.in_flight(self.cap());
+        if self.is_held() || nothing || full {
+            return Due::Idle;
+        }
+        let not_before = self.record.next_attempt.filter(|at| *at > now);
+        not_before.or_else(|| self.spacing.wait(now)).map_or(Due::Now, Due::At)
+    }
+
+    /// Whether an ending is the next to be sent.
+    pub fn has_ending(&self) -> bool {
+        let ending = |at: usize| {
+            self.pending.get(at).is_some_and(|p| p.logged.facts.kind.follows_the_record())
+        };
+        if self.cap() == 1 { ending(0) } else { (0..self.pending.len()).any(ending) }
+    }
+
+    /// Requests a second it may make now.
+    fn rate(&mut self, now: Time) -> Option<f64> {
+        let limit = self.wanted.rate.map(f64::from);
+        if self.record.pace.is_some_and(|pace| pace.is_over(limit, now)) {
+            self.record.pace = None;
+            self.changed = true;
+        }
+        let pace = self.record.pace.map(|pace| pace.rate(now));
+        let ramp = self.record.breaker.rate(now).filter(|_| self.cap() == 1);
+        [limit, pace, ramp].into_iter().flatten().min_by(f64::total_cmp)
+    }
+
+    /// Carries out what was asked for; a `test.ping` is answered, to be sent.
+    fn carry_out_requests(&mut self, now: Time) -> Option<Request> {
+        if self.ping_under_way {
+            return None;
+        }
+        loop {
+            let done = self.record.requests_done;
+            let request = self.wanted.requests.iter().find(|r| r.number > done)?.clone();
+            match request.kind {
+                RequestKind::Test { .. } => return Some(request),
+                RequestKind::Resume => {
+                    self.record.paused = None;
+                    self.record.breaker.failing = None;
+                    self.record.next_attempt = self.record.asked_until.filter(|at| *at > now);
+                }
+                RequestKind::Replay { .. } if self.record.replay.is_some() => return None,
+                RequestKind::Replay { from_sequence, only_failed } => {
+                    self.begin_replay(request.number, from_sequence, only_failed);
+                }
+            }
+            self.record.requests_done = self.record.requests_done.max(request.number);
+            self.changed = true;
+        }
+    }
+
+    /// Settles what is at the front and not to be sent: withheld and outdated events.
+    fn drop_settled(&mut self, now: Time) {
+        let mut at = 0;
+        while let Some(pending) = self.pending.get(at) {
+            let alert = &pending.logged.event.alert.id;
+            let mut earlier = self.pending.iter().take(at);
+            // An ending waits for what is still to be sent of its alert.
+            let waits = pending.under_way
+                || (pending.logged.facts.kind.follows_the_record()
+                    && earlier.any(|p| p.logged.event.alert.id == *alert));
+            match self.reason_to_drop(&pending.logged, now).filter(|_| !waits) {
+                Some(outcome) => self.give_up(at, outcome, now),
+                None if self.cap() == 1 => return,
+                None => at += 1,
+            }
+        }
+    }
+
+    fn reason_to_drop(&self, logged: &Logged, now: Time) -> Option<Outcome> {
+        let event = &logged.event;
+        if event.kind.follows_the_record() {
+            return self.record.is_unsent(&event.alert.id).then_some(Outcome::Withheld);
+        }
+        let ttl = self.wanted.ttl.or(self.ttls.of(event.alert.severity))?;
+        (now.since(event.timestamp) > ttl).then_some(Outcome::Outdated)
+    }
+
+    /// Gives up the pending event at a place.
+    pub(super) fn give_up(&mut self, at: usize, outcome: Outcome, now: Time) {
+        let Some(pending) = self.pending.remove(at) else { return };
+        let (logged, sequence, told) = (pending.logged, pending.out.sequence, pending.out.told);
+        self.record.give_up(&self.wanted, GivenUp { logged: &logged, sequence, told, now });
+        self.record.ahead.insert(sequence);
+        self.given_up.push(GaveUp { logged, sequence, outcome });
+        self.changed = true;
+    }
+
+    /// The event to send next, or else the time when there may be one.
+    fn candidate(&self, now: Time) -> (Option<Work>, Option<Time>) {
+        let room = self.unwritten() < UNWRITTEN;
+        let barrier = self.barrier();
+        let may = |seq: u64| room && barrier.is_none_or(|barrier| seq <= barrier);
+        if self.cap() == 1 {
+            return match self.pending.front() {
+                Some(first) if may(first.out.seq) => {
+                    (Some(Work::Event(first.logged.clone(), first.out.sequence)), None)
+                }
+                Some(_) => (None, None),
+                None => (self.replay_candidate(), None),
+            };
+        }
+        let mut wait: Option<Time> = None;
+        let mut best: Option<((bool, u32), usize)> = None;
+        for (at, pending) in self.pending.iter().enumerate().filter(|(_, p)| !p.under_way) {
+            if !may(pending.out.seq) {
+                break;
+            }
+            if let Some(due) = pending.out.next_attempt.filter(|due| *due > now) {
+                wait = Some(wait.map_or(due, |wait| wait.min(due)));
+                continue;
+            }
+            let ending = pending.logged.facts.kind.follows_the_record();
+            if ending && !self.may_overtake(at) {
+                continue;
+            }
+            // Endings first; then what failed least, so that one bad event holds up no other.
+            let rank = (!ending, pending.out.failures);
+            if best.is_none_or(|(known, _)| rank < known) {
+                best = Some((rank, at));
+            }
+        }
+        let event = best.and_then(|(_, at)| self.pending.get(at));
+        let event = event.map(|p| Work::Event(p.logged.clone(), p.out.sequence));
+        (event.or_else(|| self.replay_candidate()), wait)
+    }
+
+    /// An ending overtakes everything but earlier events of its alert that the receiver cannot
+    /// know of: were they given up, there would be nothing to end.
+    fn may_overtake(&self, at: usize) -> bool {
+        let Some(ending) = self.pending.get(at) else { return false };
+        let alert = &ending.logged.event.alert.id;
+        let mut earlier = self.pending.iter().take(at);
+        earlier.all(|p| p.out.told || p.logged.event.alert.id != *alert)
+    }
+
+    fn replay_candidate(&self) -> Option<Work> {
+        let (logged, sequence) = self.replayed.front()?;
+        Some(Work::Replay(Arc::clone(logged), sequence))
+    }
+
+    /// While a fresh event waits, the next try is not far.
+    pub(super) fn sooner(&mut self, now: Time) -> bool {
+        let within = now.plus(schedule::FRESH_WITHIN);
+        let fresh = self.newest.is_some_and(|at| now.since(at) < schedule::FRESH);
+        let Some(next) = self.record.next_attempt.filter(|next| fresh && *next > within) else {
+            return false;
+        };
+        let sooner = within.max(self.record.asked_until.unwrap_or(within)).min(next);
+        self.record.next_attempt = Some(sooner);
+        sooner < next
+    }
+
+    /// How old the newest event is that waits.
+    pub(super) fn freshest(&self, now: Time) -> Duration {
+        self.newest.map_or(Duration::MAX, |at| now.since(at))
+    }
+}
