@@ -1,5 +1,6 @@
 //! Measures this machine: matching, durable acknowledgements, and an article's way to a webhook.
 
+mod deliver;
 mod making;
 mod matching;
 mod pipeline;
@@ -99,16 +100,19 @@ struct Place {
 }
 
 impl Place {
-    fn new(settings: &Settings) -> anyhow::Result<Self> {
-        if let Some(folder) = settings.data.clone() {
-            std::fs::create_dir_all(&folder)?;
-            return Ok(Self { folder, _temporary: None });
+    fn new(named: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(folder) = named {
+            std::fs::create_dir_all(folder)?;
+            return Ok(Self { folder: folder.to_owned(), _temporary: None });
         }
         let temporary = tempfile::tempdir_in(".").context("making a folder to measure in")?;
         Ok(Self { folder: temporary.path().to_owned(), _temporary: Some(temporary) })
     }
 }
 
+pub use deliver::DeliverFigures;
+pub use deliver::Settings as DeliverSettings;
+pub use deliver::deliver;
 pub use making::Mix;
 pub use matching::MatchFigures;
 pub use matching::Rules;
@@ -118,7 +122,7 @@ pub use pipeline::pipeline;
 
 /// Durable acknowledgements a second.
 pub async fn bus(settings: Settings) -> anyhow::Result<Figures> {
-    let place = Place::new(&settings)?;
+    let place = Place::new(settings.data.as_deref())?;
     let sync = disk_sync(&place.folder)?;
     match &settings.nats {
         Some(url) => {
@@ -246,4 +250,12 @@ fn disk_sync(folder: &Path) -> anyhow::Result<Duration> {
     }
     each.sort();
     Ok(percentile(&each, 0.5))
+}
+
+/// Resident memory in MiB; 0 where the system does not tell.
+fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|l| l.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1024.0
 }

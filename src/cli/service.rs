@@ -228,6 +228,7 @@ pub(super) async fn bench(args: args::bench::Bench, with: &Invocation) -> Result
         args::bench::BenchWhat::Match(args) => return bench_match(&args, with),
         args::bench::BenchWhat::Bus(args) => ("bus", args),
         args::bench::BenchWhat::Pipeline(args) => ("pipeline", args),
+        args::bench::BenchWhat::Deliver(args) => return bench_deliver(args, with).await,
     };
     let settings = app::bench::Settings {
         nats: args.nats,
@@ -239,6 +240,22 @@ pub(super) async fn bench(args: args::bench::Bench, with: &Invocation) -> Result
         "bus" => app::bench::bus(settings).await?,
         _ => app::bench::pipeline(settings).await?,
     };
+    with.output.print(&figures, || serde_json::to_string_pretty(&figures).unwrap_or_default());
+    Ok(())
+}
+
+async fn bench_deliver(
+    args: args::bench::BenchDeliver,
+    with: &Invocation,
+) -> Result<(), Failure> {
+    let settings = app::bench::DeliverSettings {
+        nats: args.nats,
+        data: args.data,
+        endpoints: args.endpoints,
+        count: args.count,
+        subscriptions: args.subscriptions,
+    };
+    let figures = app::bench::deliver(settings).await?;
     with.output.print(&figures, || serde_json::to_string_pretty(&figures).unwrap_or_default());
     Ok(())
 }

@@ -19,12 +19,13 @@ use http_body_util::BodyExt;
 use hyper::body::Frame;
 use hyper::body::Incoming;
 use hyper::body::SizeHint;
-use hyper_rustls::ConfigBuilderExt;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioTimer;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 use tokio::time::Instant;
 
 use crate::egress::Error;
@@ -67,12 +68,24 @@ pub struct Client {
 impl Client {
     /// A client under this policy. Nothing is resolved or connected yet.
     pub fn new(policy: Policy, resolver: Resolver) -> Self {
+        Self::trusting(policy, resolver, Vec::new())
+    }
+
+    /// The same, which also trusts these authorities beside the public ones. What is no
+    /// certificate is left out.
+    pub fn trusting(
+        policy: Policy,
+        resolver: Resolver,
+        authorities: Vec<CertificateDer<'static>>,
+    ) -> Self {
         let connector = Connector { policy: Arc::new(policy), resolver };
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        roots.add_parsable_certificates(authorities);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("ring has the ciphers of TLS 1.2 and 1.3")
-            .with_webpki_roots()
+            .with_root_certificates(roots)
             .with_no_client_auth();
         let https = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(tls)

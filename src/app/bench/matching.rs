@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::Context;
 use serde::Serialize;
 
+use crate::app::bench::resident;
 use crate::app::bench::count_f64;
 use crate::app::bench::making;
 use crate::app::bench::making::Mix;
@@ -186,12 +187,4 @@ fn verify(set: &RuleSet, articles: &[Article], scratch: &mut Scratch) -> anyhow:
         anyhow::ensure!(same, "the article {} is not decided as the language says", article.id);
     }
     Ok(articles.len())
-}
-
-/// Resident memory in MiB; 0 where the system does not tell.
-fn resident() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|l| l.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
-    kib.unwrap_or(0.0) / 1024.0
 }

@@ -50,7 +50,7 @@ use crate::source::Origin;
 
 /// From an accepted article to a received webhook, one by one, then a burst.
 pub async fn pipeline(settings: Settings) -> anyhow::Result<Figures> {
-    let place = Place::new(&settings)?;
+    let place = Place::new(settings.data.as_deref())?;
     let sync = disk_sync(&place.folder)?;
     match &settings.nats {
         Some(url) => {

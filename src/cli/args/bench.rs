@@ -19,6 +19,27 @@ pub(in crate::cli) enum BenchWhat {
     Bus(BenchArgs),
     /// From an accepted article to a received webhook
     Pipeline(BenchArgs),
+    /// Signed webhooks a second
+    Deliver(BenchDeliver),
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(in crate::cli) struct BenchDeliver {
+    /// NATS server; without it the embedded store in a folder of its own
+    #[arg(long = "nats", value_name = "URL")]
+    pub(in crate::cli) nats: Option<String>,
+    /// Folder to measure in [default: a temporary folder below the working directory]
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) data: Option<PathBuf>,
+    /// Endpoints, each with a connection of its own
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(in crate::cli) endpoints: u32,
+    /// Webhooks over warm connections
+    #[arg(long, default_value_t = 64_000)]
+    pub(in crate::cli) count: u32,
+    /// Also measure one event to so many subscriptions after a restart
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) subscriptions: Option<u32>,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

@@ -1,6 +1,5 @@
 //! What comes next.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delivery::Logged;
@@ -16,6 +15,19 @@ use crate::model::Time;
 use crate::model::attempt::Outcome;
 use crate::model::subscription::Request;
 use crate::model::subscription::RequestKind;
+
+/// What may be sent.
+#[derive(Clone, Copy)]
+enum Choice {
+    /// The pending event at this place.
+    Pending(usize),
+    /// The next of the replay.
+    Replay,
+    /// Nothing before this time.
+    Wait(Time),
+    /// Nothing until something happens.
+    Nothing,
+}
 
 impl Endpoint {
     /// What to do now. What is to be sent counts as under way from here on; what is not to be
@@ -41,25 +53,28 @@ impl Endpoint {
         if self.under_way >= self.record.breaker.in_flight(self.cap()) {
             return Next::Nothing;
         }
-        let (work, wait) = self.candidate(now);
-        let Some(work) = work else { return wait.map_or(Next::Nothing, Next::Wait) };
+        let choice = self.choose(now);
+        if matches!(choice, Choice::Nothing) {
+            return Next::Nothing;
+        }
+        if let Choice::Wait(at) = choice {
+            return Next::Wait(at);
+        }
         if let Some(at) = self.spacing.wait(now) {
             return Next::Wait(at);
         }
         let rate = self.rate(now);
         self.spacing.note(now, rate);
         self.under_way += 1;
-        match &work {
-            Work::Event(_, sequence) => {
-                if let Some(pending) = self.pending.iter_mut().find(|p| p.out.sequence == *sequence)
-                {
-                    pending.under_way = true;
-                }
-            }
-            Work::Replay(..) => self.replayed.begin(),
-            Work::Ping(_) => {}
-        }
-        Next::Send(work)
+        let work = match choice {
+            Choice::Pending(at) => self.pending.get_mut(at).map(|pending| {
+                pending.under_way = true;
+                Work::Event(pending.logged.clone(), pending.out.sequence)
+            }),
+            Choice::Replay => self.replayed.begin(),
+            Choice::Wait(_) | Choice::Nothing => None,
+        };
+        work.map_or(Next::Nothing, Next::Send)
     }
 
     /// Whether [`Endpoint::next`] may have something to send.
@@ -72,13 +87,18 @@ impl Endpoint {
         if asked {
             return Due::Now;
         }
-        let nothing = self.pending.is_empty() && self.replayed.front().is_none();
         let full = self.under_way >= self.record.breaker.in_flight(self.cap());
-        if self.is_held() || nothing || full {
+        if self.is_held() || full {
             return Due::Idle;
         }
         let not_before = self.record.next_attempt.filter(|at| *at > now);
-        not_before.or_else(|| self.spacing.wait(now)).map_or(Due::Now, Due::At)
+        match (self.choose(now), not_before.or_else(|| self.spacing.wait(now))) {
+            (Choice::Nothing, _) => Due::Idle,
+            (Choice::Wait(at), None) => Due::At(at),
+            (Choice::Wait(at), Some(other)) => Due::At(at.max(other)),
+            (Choice::Pending(_) | Choice::Replay, Some(at)) => Due::At(at),
+            (Choice::Pending(_) | Choice::Replay, None) => Due::Now,
+        }
     }
 
     /// Whether an ending is the next to be sent.
@@ -163,18 +183,18 @@ impl Endpoint {
         self.changed = true;
     }
 
-    /// The event to send next, or else the time when there may be one.
-    fn candidate(&self, now: Time) -> (Option<Work>, Option<Time>) {
+    /// The event to send next, if there is one.
+    fn choose(&self, now: Time) -> Choice {
         let room = self.unwritten() < UNWRITTEN;
         let barrier = self.barrier();
         let may = |seq: u64| room && barrier.is_none_or(|barrier| seq <= barrier);
+        let replay =
+            if self.replayed.front().is_some() { Choice::Replay } else { Choice::Nothing };
         if self.cap() == 1 {
             return match self.pending.front() {
-                Some(first) if may(first.out.seq) => {
-                    (Some(Work::Event(first.logged.clone(), first.out.sequence)), None)
-                }
-                Some(_) => (None, None),
-                None => (self.replay_candidate(), None),
+                Some(first) if may(first.out.seq) => Choice::Pending(0),
+                Some(_) => Choice::Nothing,
+                None => replay,
             };
         }
         let mut wait: Option<Time> = None;
@@ -197,9 +217,11 @@ impl Endpoint {
                 best = Some((rank, at));
             }
         }
-        let event = best.and_then(|(_, at)| self.pending.get(at));
-        let event = event.map(|p| Work::Event(p.logged.clone(), p.out.sequence));
-        (event.or_else(|| self.replay_candidate()), wait)
+        match (best, wait, replay) {
+            (Some((_, at)), ..) => Choice::Pending(at),
+            (None, Some(at), Choice::Nothing) => Choice::Wait(at),
+            (None, _, replay) => replay,
+        }
     }
 
     /// An ending overtakes everything but earlier events of its alert that the receiver cannot
@@ -209,11 +231,6 @@ impl Endpoint {
         let alert = &ending.logged.event.alert.id;
         let mut earlier = self.pending.iter().take(at);
         earlier.all(|p| p.out.told || p.logged.event.alert.id != *alert)
-    }
-
-    fn replay_candidate(&self) -> Option<Work> {
-        let (logged, sequence) = self.replayed.front()?;
-        Some(Work::Replay(Arc::clone(logged), sequence))
     }
 
     /// While a fresh event waits, the next try is not far.

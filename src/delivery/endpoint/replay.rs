@@ -7,6 +7,7 @@ use crate::delivery::Logged;
 use crate::delivery::admission::admits;
 use crate::delivery::endpoint::Endpoint;
 use crate::delivery::endpoint::QUEUE;
+use crate::delivery::endpoint::Work;
 use crate::delivery::ledger::Delivery;
 use crate::delivery::ledger::Mark;
 use crate::delivery::ledger::Replay;
@@ -36,8 +37,10 @@ impl Replayed {
         Some((logged, *sequence))
     }
 
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self) -> Option<Work> {
+        let (logged, sequence) = self.queue.front()?;
         self.under_way = true;
+        Some(Work::Replay(logged.clone(), *sequence))
     }
 
     /// The request for this one ended.

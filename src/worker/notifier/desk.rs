@@ -61,6 +61,8 @@ const MAX_CLOSED: usize = 10_000;
 const MAX_SLEEP: Duration = Duration::from_secs(1);
 /// How often it is looked at whether the tail stands still before unread events.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// After so long without a shard, others have them all.
+const STANDING_BY: Duration = Duration::from_secs(2);
 /// The cursor of a subscription that gets nothing is written after so many positions.
 const LAZY: u64 = 1_000;
 
@@ -105,6 +107,7 @@ struct Desk<'a, B> {
     shards: BTreeMap<u16, Shard>,
     lanes: Lanes,
     serial: u64,
+    began: Instant,
     /// Position of the tail: the log has been read up to here.
     tail: u64,
     looked: Looked,
@@ -179,6 +182,7 @@ impl<'a, B: Bus> Desk<'a, B> {
             shards: BTreeMap::new(),
             lanes: Lanes::new(Limits { total, host }),
             serial: 0,
+            began: Instant::now(),
             tail,
             looked: Looked { at: Instant::now(), tail: 0 },
             closed: HashSet::new(),
@@ -241,6 +245,7 @@ impl<'a, B: Bus> Desk<'a, B> {
                 Woken::Definition(None) | Woken::Item(None) => return Ok(()),
                 Woken::Timer => {
                     self.wake_due();
+                    self.stand_by();
                     if self.tail_stands_still().await? {
                         return Ok(());
                     }
@@ -307,6 +312,14 @@ impl<'a, B: Bus> Desk<'a, B> {
         }
         self.move_slow();
         std::mem::take(&mut self.untrusted).into_iter().for_each(|place| self.place(place));
+    }
+
+    /// One that gets no shard because others have them all is ready all the same.
+    fn stand_by(&self) {
+        let waited = self.began.elapsed() >= STANDING_BY && self.parts.bus.is_connected();
+        if self.shards.is_empty() && waited {
+            self.tell_health();
+        }
     }
 
     /// Whether the tail has stood still before unread events for a while: then everything is

@@ -162,7 +162,15 @@ impl World {
         let mut begun = Vec::new();
         for answer in answers {
             self.look();
-            let Next::Send(work) = self.one.next(at(self.now)) else { break };
+            let due = self.one.due(at(self.now));
+            let next = self.one.next(at(self.now));
+            match (due, &next) {
+                (Due::Now, Next::Send(_)) => {}
+                (Due::Now, _) => assert_ne!(self.one.due(at(self.now)), Due::Now, "no progress"),
+                (Due::At(wanted), Next::Wait(found)) => assert!(wanted >= *found),
+                (Due::Idle | Due::At(_), next) => assert!(matches!(next, Next::Nothing)),
+            }
+            let Next::Send(work) = next else { break };
             begun.push((work, *answer));
         }
         for (work, answer) in begun {
