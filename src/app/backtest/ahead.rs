@@ -4,8 +4,8 @@ use std::sync::mpsc;
 use std::sync::mpsc::Receiver;
 use std::thread;
 
-/// Results handed over at a time.
-const BATCH: usize = 64;
+/// Results handed over at a time: few, for an article may be large and every core has some.
+const BATCH: usize = 16;
 /// Batches that each core may be ahead.
 const AHEAD: usize = 2;
 
