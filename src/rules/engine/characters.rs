@@ -11,21 +11,21 @@ const CODES: usize = 1 << 16;
 #[derive(Debug, Default)]
 pub(super) struct Characters(Vec<u32>);
 
-/// The character that a word's first bytes are, if it is three bytes long; the first byte lowest.
-#[inline]
-pub(super) fn character(bytes: u64, length: usize) -> Option<u16> {
+/// The character that a word of at most eight bytes is, if it is one of three bytes; the first byte
+/// lowest.
+fn character(bytes: u64) -> Option<usize> {
     let code = (bytes & 0xF) << 12 | (bytes >> 8 & 0x3F) << 6 | (bytes >> 16 & 0x3F);
-    ((length == 3) & (bytes & 0xF0 == 0xE0)).then_some(code as u16)
+    ((bytes >> 24 == 0) & (bytes & 0xF0 == 0xE0)).then_some(code as usize)
 }
 
 impl Characters {
     /// Those among words of at most eight bytes.
     pub(super) fn among(words: impl Iterator<Item = (u64, u32)>) -> Self {
         let mut terms = Vec::new();
-        for (bytes, term) in words.filter(|(bytes, _)| bytes >> 24 == 0) {
-            let Some(code) = character(bytes, 3) else { continue };
+        for (bytes, term) in words {
+            let Some(code) = character(bytes) else { continue };
             terms.resize(CODES, UNKNOWN);
-            if let Some(slot) = terms.get_mut(usize::from(code)) {
+            if let Some(slot) = terms.get_mut(code) {
                 *slot = term;
             }
         }
@@ -38,8 +38,8 @@ impl Characters {
 
     /// The term that a character stands for, or [`UNKNOWN`], with its tags.
     #[inline]
-    pub(super) fn find(&self, code: u16) -> u32 {
-        self.0.get(usize::from(code)).copied().unwrap_or(UNKNOWN)
+    pub(super) fn find(&self, code: u32) -> u32 {
+        self.0.get(code as usize).copied().unwrap_or(UNKNOWN)
     }
 
     /// Bytes of its buffer.
@@ -56,13 +56,13 @@ mod tests {
     #[test]
     fn characters_of_three_bytes_are_found_and_nothing_else() {
         let words = ["港", "口", "ア", "\u{FFFD}", "the", "é", "𠀋", "港口", "", "aé"];
-        let numbers = || (0..).zip(words).map(|(id, word)| (load(word.as_bytes(), 0), id));
-        let characters = Characters::among(numbers().filter(|(_, id)| *id != 7));
-        for ((bytes, id), word) in numbers().zip(words) {
-            let found = character(bytes, word.len()).map(|code| characters.find(code));
-            assert_eq!(found, (id < 4).then_some(id), "{word}");
+        let numbers = (0..).zip(words).map(|(id, word)| (load(word.as_bytes(), 0), id));
+        let characters = Characters::among(numbers);
+        for (id, word) in (0..).zip(words).take(4) {
+            assert_eq!(characters.find(u32::from(word.chars().next().unwrap())), id, "{word}");
         }
-        assert_eq!(characters.find(0x9999), UNKNOWN);
+        let known = (0..0x2_0000).filter(|code| characters.find(*code) != UNKNOWN).count();
+        assert_eq!(known, 4);
         assert!(Characters::among([(load(b"the", 0), 1)].into_iter()).is_empty());
     }
 }
