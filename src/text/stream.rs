@@ -21,7 +21,7 @@ pub(crate) struct Piece {
     pub(crate) to: u32,
     /// Its code point, where it is one character of three bytes that folds to itself and stands in
     /// a run of those; else zero.
-    pub(crate) code: u32,
+    pub(crate) code: u16,
 }
 
 /// Positions of one or more texts.

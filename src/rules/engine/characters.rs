@@ -8,8 +8,8 @@ use crate::rules::engine::dictionary::UNKNOWN;
 const CODES: usize = 1 << 16;
 
 /// What characters stand for, with tags.
-#[derive(Debug, Default)]
-pub(super) struct Characters(Vec<u32>);
+#[derive(Debug)]
+pub(super) struct Characters(Box<[u32; CODES]>);
 
 /// The character that a word of at most eight bytes is, if it is one of three bytes; the first byte
 /// lowest.
@@ -19,8 +19,8 @@ fn character(bytes: u64) -> Option<usize> {
 }
 
 impl Characters {
-    /// Those among words of at most eight bytes.
-    pub(super) fn among(words: impl Iterator<Item = (u64, u32)>) -> Self {
+    /// Those among words of at most eight bytes; none where there are none.
+    pub(super) fn among(words: impl Iterator<Item = (u64, u32)>) -> Option<Self> {
         let mut terms = Vec::new();
         for (bytes, term) in words {
             let Some(code) = character(bytes) else { continue };
@@ -29,22 +29,18 @@ impl Characters {
                 *slot = term;
             }
         }
-        Self(terms)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        terms.into_boxed_slice().try_into().ok().map(Self)
     }
 
     /// The term that a character stands for, or [`UNKNOWN`], with its tags.
     #[inline]
-    pub(super) fn find(&self, code: u32) -> u32 {
-        self.0.get(code as usize).copied().unwrap_or(UNKNOWN)
+    pub(super) fn find(&self, code: u16) -> u32 {
+        self.0[usize::from(code)]
     }
 
     /// Bytes of its buffer.
     pub(super) fn size(&self) -> usize {
-        size_of_val(self.0.as_slice())
+        size_of_val(&*self.0)
     }
 }
 
@@ -57,12 +53,13 @@ mod tests {
     fn characters_of_three_bytes_are_found_and_nothing_else() {
         let words = ["港", "口", "ア", "\u{FFFD}", "the", "é", "𠀋", "港口", "", "aé"];
         let numbers = (0..).zip(words).map(|(id, word)| (load(word.as_bytes(), 0), id));
-        let characters = Characters::among(numbers);
+        let characters = Characters::among(numbers).unwrap();
         for (id, word) in (0..).zip(words).take(4) {
-            assert_eq!(characters.find(u32::from(word.chars().next().unwrap())), id, "{word}");
+            let code = u16::try_from(u32::from(word.chars().next().unwrap())).unwrap();
+            assert_eq!(characters.find(code), id, "{word}");
         }
-        let known = (0..0x2_0000).filter(|code| characters.find(*code) != UNKNOWN).count();
+        let known = (0..=u16::MAX).filter(|code| characters.find(*code) != UNKNOWN).count();
         assert_eq!(known, 4);
-        assert!(Characters::among([(load(b"the", 0), 1)].into_iter()).is_empty());
+        assert!(Characters::among([(load(b"the", 0), 1)].into_iter()).is_none());
     }
 }

@@ -82,7 +82,7 @@ impl Kind {
 
 /// Where the number of a character's block lies.
 fn place(code: u32) -> usize {
-    0xE0 << 6 | code as usize / BLOCK
+    0xE0 * 64 + code as usize / BLOCK
 }
 
 /// Whether its folded form alone is itself.

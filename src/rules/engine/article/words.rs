@@ -11,7 +11,6 @@ use crate::rules::engine::phrase::SECOND;
 use crate::rules::engine::phrase::pair_key;
 use crate::rules::engine::terms::Terms;
 use crate::rules::value::Interval;
-use crate::text::stream::Piece;
 
 impl Seen {
     /// Finds the term of each position, and lists terms that matter by themselves and positions
@@ -22,11 +21,11 @@ impl Seen {
             list.resize(list.len().max(self.stream.len()), 0);
         }
         let again = match engine.terms.characters() {
-            None => self.glance(|folded, piece| engine.terms.glance(folded, piece.form())),
+            None => self.glance(&engine.terms, |_| None),
             // Characters come in runs: whether a position is one is guessed well.
-            Some(characters) => self.glance(|folded, piece| match piece.code {
-                0 => engine.terms.glance(folded, piece.form()),
-                code => (characters.find(code), false),
+            Some(characters) => self.glance(&engine.terms, |code| match code {
+                0 => None,
+                _ => Some(characters.find(code)),
             }),
         };
         self.look_again(&engine.terms, again);
@@ -43,17 +42,18 @@ impl Seen {
     /// Looks at each position once, and lists those for which that is not enough; gives how many.
     /// The terms have their tags.
     #[inline]
-    fn glance(&mut self, look: impl Fn(&[u8], Piece) -> (u32, bool)) -> usize {
-        let mut again = 0;
-        let mut at = 0;
+    fn glance(&mut self, terms: &Terms, character: impl Fn(u16) -> Option<u32>) -> usize {
+        let (mut again, mut at) = (0, 0);
         let open = self.known.as_mut_slice();
         for (piece, term) in self.stream.pieces().iter().zip(&mut self.terms) {
-            let (found, is_open) = look(self.stream.folded(), *piece);
-            *term = if piece.is_gap() { UNKNOWN } else { found };
-            if let Some(slot) = open.get_mut(again) {
-                *slot = at;
-            }
-            again += usize::from(is_open);
+            *term = character(piece.code).unwrap_or_else(|| {
+                let (found, is_open) = terms.glance(self.stream.folded(), piece.form());
+                if let Some(slot) = open.get_mut(again) {
+                    *slot = at;
+                }
+                again += usize::from(is_open);
+                if piece.is_gap() { UNKNOWN } else { found }
+            });
             at += 1;
         }
         again

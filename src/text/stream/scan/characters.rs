@@ -82,6 +82,6 @@ impl Scan<'_, '_> {
 
 /// The code point of three bytes.
 #[inline]
-fn code_of([first, second, third]: [u8; 3]) -> u32 {
-    u32::from(first & 0x0F) << 12 | u32::from(second & 0x3F) << 6 | u32::from(third & 0x3F)
+fn code_of([first, second, third]: [u8; 3]) -> u16 {
+    u16::from(first & 0x0F) << 12 | u16::from(second & 0x3F) << 6 | u16::from(third & 0x3F)
 }
