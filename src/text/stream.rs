@@ -1,6 +1,7 @@
 //! Texts cut into positions as [`tokenize`](crate::text::tokenize) does it, into buffers that are
 //! used again: what the engine reads. Words are kept as folded bytes side by side, so that a chain's
-//! joined word is the stretch from its first word to its last.
+//! joined word is the stretch from its first word to its last. Characters that stand for themselves
+//! lie in a copy of their text instead.
 
 mod kinds;
 mod marks;

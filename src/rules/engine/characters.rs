@@ -1,6 +1,6 @@
-//! Terms that are one character of three bytes, by code point. In Chinese, Japanese, Korean and
-//! Thai nearly every position is one: they are found without hashing, in a table that is small
-//! enough for the nearer caches.
+//! Terms that are one character of three bytes, by code point. In Chinese and Japanese nearly every
+//! position is one: they are found without hashing, in a table that is small enough for the nearer
+//! caches.
 
 use crate::rules::engine::dictionary::UNKNOWN;
 
