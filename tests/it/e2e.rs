@@ -3,7 +3,7 @@
 mod bad_input;
 mod chaos;
 mod feeds;
-mod flow;
+pub(crate) mod flow;
 mod full_disk;
 mod past;
 mod reload;

@@ -2,4 +2,5 @@
 
 pub(crate) mod http;
 pub(crate) mod nats;
+pub(crate) mod running;
 pub(crate) mod snapshot;
