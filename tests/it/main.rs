@@ -26,3 +26,4 @@ mod steps;
 mod stories;
 mod support;
 mod tidy;
+mod workers;

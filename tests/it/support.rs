@@ -4,3 +4,4 @@ pub(crate) mod http;
 pub(crate) mod nats;
 pub(crate) mod running;
 pub(crate) mod snapshot;
+pub(crate) mod spied;

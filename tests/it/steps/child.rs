@@ -137,7 +137,7 @@ pub(super) async fn nats(url: String) -> Nats {
 }
 
 async fn carry_out<B: Bus>(bus: B, work: Work, death: Option<Death>) {
-    let dying = Dying::new(bus.clone(), death);
+    let dying = Dying::on(bus.clone(), death);
     let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
     match work {
         Work::Publish => publish(&dying).await,
