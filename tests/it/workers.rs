@@ -1,6 +1,7 @@
 //! Rules workers in this process, on either backend, by a clock that the test sets.
 
 mod culprit;
+mod standstill;
 
 use std::sync::Arc;
 use std::time::Duration;
