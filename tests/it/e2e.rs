@@ -8,6 +8,7 @@ mod full_disk;
 mod past;
 mod reload;
 mod sirens;
+mod standstill;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;

@@ -91,7 +91,7 @@ async fn wait_for_cursors<B: Bus>(bus: &B) {
     .await;
 }
 
-async fn wait_until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+pub(crate) async fn wait_until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -110,7 +110,7 @@ async fn write_down<B: Bus>(bus: &B, articles: &[Article]) {
 }
 
 /// Every record of a stream, from its start.
-async fn records<B: Bus, T: DeserializeOwned>(bus: &B, stream: Stream) -> Vec<T> {
+pub(crate) async fn records<B: Bus, T: DeserializeOwned>(bus: &B, stream: Stream) -> Vec<T> {
     let filter = format!("{}>", stream.prefix());
     let selection = Selection { from: From::Start, until: Until::End, filter };
     let reader = again(|| bus.read(stream, selection.clone())).await;
