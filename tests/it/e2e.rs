@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod chaos;
+mod dates;
 mod feeds;
 pub(crate) mod flow;
 mod full_disk;
