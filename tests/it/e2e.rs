@@ -6,8 +6,10 @@ mod dates;
 mod feeds;
 pub(crate) mod flow;
 mod full_disk;
+mod messages;
 mod past;
 mod reload;
+mod shadow;
 mod sirens;
 mod standstill;
 

@@ -101,7 +101,7 @@ pub(crate) async fn wait_until(what: &str, mut is_so: impl AsyncFnMut() -> bool)
 }
 
 /// Writes articles into the log as they are.
-async fn write_down<B: Bus>(bus: &B, articles: &[Article]) {
+pub(crate) async fn write_down<B: Bus>(bus: &B, articles: &[Article]) {
     for article in articles {
         let payload = Bytes::from(serde_json::to_vec(article).unwrap());
         let record = Record { subject: names::article(&article.source, &article.id), payload };

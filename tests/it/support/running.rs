@@ -1,8 +1,11 @@
 //! A desk at work: its processes, a receiver, and a subscription to everything.
 
+use serde_json::Value;
+
 use crate::e2e::Desk;
 use crate::e2e::Process;
 use crate::e2e::Receiver;
+use crate::e2e::ask;
 use crate::e2e::flow::leases_taken;
 use crate::e2e::subscribe;
 use crate::e2e::wait_ready;
@@ -41,6 +44,20 @@ impl Running {
         wait_ready(&api);
         let (subscription, secret) = subscribe(&api, &hook);
         Self { desk, receiver, workers, api, subscription, secret }
+    }
+
+    /// What the API answers.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let (status, answer) = ask("GET", &format!("{}{path}", self.api), "", b"").unwrap();
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    /// What a command that asks the API prints for people.
+    pub(crate) fn said(&self, args: &[&str]) -> String {
+        let done = self.desk.command(args).args(["--api", &self.api]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
     }
 
     /// Ends every process as an operator does.
