@@ -13,6 +13,7 @@ mod cap;
 mod e2e;
 mod egress;
 mod engine;
+mod episodes;
 mod life_properties;
 mod lint;
 mod query_properties;
