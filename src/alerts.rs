@@ -20,6 +20,7 @@ mod correct;
 mod emit;
 mod operator;
 pub mod run;
+mod schedule;
 mod start;
 pub mod state;
 mod step;

@@ -215,7 +215,8 @@ impl Draft {
         }
     }
 
-    fn check_dates(&mut self, now: Time) {
+    /// Leaves out dates that are too far ahead of `now` to be meant, and says so.
+    pub fn check_dates(&mut self, now: Time) {
         let latest = now.plus(AHEAD);
         for ahead in [&mut self.published_at, &mut self.updated_at] {
             if let Some(at) = ahead.take_if(|at| *at > latest) {

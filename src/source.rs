@@ -62,8 +62,8 @@ pub struct Origin {
     pub official: bool,
     /// The language of drafts that name none.
     pub lang: Option<Lang>,
-    /// They come with the first poll of their feed, which rings nobody.
-    pub first_poll: bool,
+    /// Which of them are a baseline, which rings nobody.
+    pub baseline: Baseline,
     /// Their age counts from their receipt.
     pub as_new: bool,
 }
@@ -77,6 +77,17 @@ pub enum Road {
     Folder,
     /// The api.
     Push,
+}
+
+/// Which drafts are there to be known, and ring nobody: nobody can say how old they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Baseline {
+    /// None of them.
+    Nothing,
+    /// Those without a date.
+    Undated,
+    /// All of them.
+    All,
 }
 
 /// What became of an article that was taken; it is durable.
@@ -196,7 +207,7 @@ impl Origin {
             owner: None,
             official: false,
             lang: None,
-            first_poll: false,
+            baseline: Baseline::Nothing,
             as_new,
         }
     }

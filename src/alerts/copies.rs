@@ -1,5 +1,6 @@
 //! Which counted articles are one source: those of one owner, and copies of one text.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use crate::alerts::state::Alert;
@@ -8,10 +9,18 @@ use crate::model::Article;
 use crate::model::Time;
 use crate::text::shingles;
 use crate::text::shingles::MIN_POSITIONS;
+use crate::text::shingles::Probe;
 use crate::text::shingles::Shingles;
 
 /// Most different texts kept of one alert; later ones are told apart by owner alone.
 pub(super) const MAX_TEXTS: usize = 100;
+
+/// An article whose text may be compared. It is cut into shingles once, for all alerts that ask.
+#[derive(Debug)]
+pub(super) struct Wording<'a> {
+    pub(super) article: &'a Article,
+    probe: OnceCell<Probe>,
+}
 
 /// Articles that counted, gathered one by one: only what tells copies apart is held of each.
 #[derive(Debug, Default)]
@@ -29,21 +38,32 @@ pub struct Standing {
     pub copy_of: Option<usize>,
 }
 
+impl<'a> Wording<'a> {
+    pub(super) fn of(article: &'a Article) -> Self {
+        Self { article, probe: OnceCell::new() }
+    }
+
+    fn probe(&self) -> &Probe {
+        let article = self.article;
+        self.probe.get_or_init(|| Probe::new(shingles::of(&article.title, &article.body)))
+    }
+}
+
 impl Alert {
     /// The kept texts that this article copies. A text that copies none is kept and is the answer.
-    pub(super) fn note_text(&mut self, article: &Article) -> Vec<u16> {
-        note(&mut self.texts, article)
+    pub(super) fn note_text(&mut self, wording: &Wording<'_>) -> Vec<u16> {
+        note(&mut self.texts, wording)
     }
 
     /// Whether the article copies counted articles, and only ones of other owners: syndication
     /// repeats a story late, while a desk that repeats its own wording reports anew.
-    pub(super) fn is_repeated_by(&self, article: &Article) -> bool {
-        let text = shingles::of(&article.title, &article.body);
-        if text.positions < MIN_POSITIONS {
+    pub(super) fn is_repeated_by(&self, wording: &Wording<'_>) -> bool {
+        let probe = wording.probe();
+        if probe.text().positions < MIN_POSITIONS {
             return false;
         }
-        let copied = copied_by(&self.texts, &text);
-        let owner = owner_of(article);
+        let copied = copied_by(&self.texts, probe);
+        let owner = owner_of(wording.article);
         let mut originals =
             self.counted.iter().filter(|c| c.texts.iter().any(|t| copied.contains(t))).peekable();
         originals.peek().is_some() && originals.all(|c| c.owner != owner)
@@ -52,6 +72,20 @@ impl Alert {
     /// Independent sources of the alert.
     pub(super) fn independent(&self) -> u32 {
         self.independent_since(Time::from_millis(i64::MIN))
+    }
+
+    /// The same where `before` were independent without the article that was counted last: all are
+    /// grouped anew only where it may join groups.
+    pub(super) fn independent_with_last(&self, before: u32) -> u32 {
+        let Some((last, others)) = self.counted.split_last() else { return 0 };
+        let same_owner = others.iter().any(|c| c.owner == last.owner);
+        let copies = others.iter().any(|c| c.texts.iter().any(|t| last.texts.contains(t)));
+        match (same_owner, copies, last.texts.len()) {
+            (true, false, _) | (false, true, 1) => before,
+            (_, true, _) if before == 1 => before,
+            (false, false, _) => before.saturating_add(1),
+            _ => self.independent(),
+        }
     }
 
     /// Groups of counted articles received at or after `from`: articles of one owner or with one
@@ -67,7 +101,7 @@ impl Alert {
 impl Witnesses {
     /// Takes the next article that counted.
     pub fn add(&mut self, article: &Article) {
-        let texts = note(&mut self.texts, article);
+        let texts = note(&mut self.texts, &Wording::of(article));
         self.seen.push((owner_of(article), texts));
     }
 
@@ -86,22 +120,22 @@ impl Witnesses {
 }
 
 /// Which of the texts the article copies. A text that copies none is kept and is the answer.
-fn note(texts: &mut Vec<Shingles>, article: &Article) -> Vec<u16> {
-    let text = shingles::of(&article.title, &article.body);
-    let mut copied = copied_by(texts, &text);
+fn note(texts: &mut Vec<Shingles>, wording: &Wording<'_>) -> Vec<u16> {
+    let probe = wording.probe();
+    let mut copied = copied_by(texts, probe);
     if copied.is_empty()
-        && text.positions > 0
+        && probe.text().positions > 0
         && texts.len() < MAX_TEXTS
         && let Ok(place) = u16::try_from(texts.len())
     {
-        texts.push(text);
+        texts.push(probe.text().clone());
         copied.push(place);
     }
     copied
 }
 
-fn copied_by(texts: &[Shingles], text: &Shingles) -> Vec<u16> {
-    let copied = texts.iter().enumerate().filter(|(_, t)| shingles::is_copy(t, text));
+fn copied_by(texts: &[Shingles], probe: &Probe) -> Vec<u16> {
+    let copied = texts.iter().enumerate().filter(|(_, text)| probe.is_copy_of(text));
     copied.filter_map(|(place, _)| u16::try_from(place).ok()).collect()
 }
 

@@ -4,6 +4,7 @@ use crate::alerts::book::Book;
 use crate::alerts::concern::Closer;
 use crate::alerts::concern::Concerned;
 use crate::alerts::concern::concerned;
+use crate::alerts::copies::Wording;
 use crate::alerts::emit::Remark;
 use crate::alerts::emit::raise;
 use crate::alerts::state::Alert;
@@ -47,7 +48,7 @@ impl Work<'_> {
                 // Dated by their receipt within one moment, the log says which came first.
                 let (dated, received) = (self.article().dated(), self.article().received_at);
                 let is_after = dated > after || (dated == after && dated == received);
-                if is_after && !alert.is_repeated_by(self.article()) {
+                if is_after && !alert.is_repeated_by(self.wording) {
                     self.open(book, &at, said, false);
                 } else {
                     self.decided(key, said.role, Effect::Late);
@@ -133,7 +134,7 @@ impl Work<'_> {
         if doubtful {
             alert.view.severity = Severity::Info;
         }
-        count(&mut alert, article, said.evidence);
+        count(&mut alert, self.wording, said.evidence, false);
         raise_as_told(&mut alert, article);
         if confirms(&alert, article, self.rule) {
             confirm(&mut alert, self.rule);
@@ -167,16 +168,19 @@ impl Work<'_> {
     pub(super) fn join(&mut self, book: &mut Book, at: &StateKey, said: &Said<'_>) {
         let (article, rule) = (self.article(), self.rule);
         let emission = self.emission(book.state(at).map(|s| s.now));
+        let wording = self.wording;
         let Some(state) = self.state(book, at) else { return };
         let alert = &mut state.alert;
         if let Some(Says::Update) = article.cap.as_ref().and_then(Cap::says) {
             alert.drop_replaced(article.cap.as_ref().map_or(&[], |c| &c.references));
+            alert.view.independent_sources = alert.independent();
         }
-        if alert.renew(article, said.evidence) && !(alert.doubtful && said.role == Role::Start) {
+        let known = alert.renew(wording, said.evidence);
+        if known && !(alert.doubtful && said.role == Role::Start) {
             alert.view.independent_sources = alert.independent();
             return self.decided(&at.key, said.role, Effect::Listed);
         }
-        count(alert, article, said.evidence);
+        count(alert, wording, said.evidence, known);
         let raised = raise_as_told(alert, article);
         let confirms =
             alert.view.confirmation == Confirmation::Unconfirmed && confirms(alert, article, rule);
@@ -224,15 +228,19 @@ fn cooldown(alert: &Alert, now: Time) -> Cooldown {
     }
 }
 
-fn count(alert: &mut Alert, article: &Article, evidence: &[Evidence]) {
+/// Counts an article; one that is `known` is counted already.
+fn count(alert: &mut Alert, wording: &Wording<'_>, evidence: &[Evidence], known: bool) {
+    let article = wording.article;
     if article.cap.as_ref().and_then(Cap::expires).is_none() {
         alert.last_counted_at = alert.last_counted_at.max(Some(article.received_at));
     }
     alert.add_untold(shown(article, evidence));
-    if alert.counted.iter().all(|c| c.id != article.id) {
-        alert.add_counted(article, evidence);
+    if known {
+        alert.view.independent_sources = alert.independent();
+    } else if alert.add_counted(wording, evidence) {
+        let before = alert.view.independent_sources;
+        alert.view.independent_sources = alert.independent_with_last(before);
     }
-    alert.view.independent_sources = alert.independent();
 }
 
 /// Raises the severity as far as a CAP message says; whether that is news.

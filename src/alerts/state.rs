@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::alerts::copies::Wording;
 use crate::model::AlertId;
 use crate::model::Article;
 use crate::model::ArticleId;
@@ -181,14 +182,16 @@ impl Alert {
         self.view.status == Status::Open
     }
 
-    /// Counts an article; beyond [`MAX_COUNTED`] only their number is kept.
-    pub(super) fn add_counted(&mut self, article: &Article, evidence: &[Evidence]) {
+    /// Counts an article; beyond [`MAX_COUNTED`] only their number is kept. Returns whether it is
+    /// listed.
+    pub(super) fn add_counted(&mut self, wording: &Wording<'_>, evidence: &[Evidence]) -> bool {
         if self.counted.len() >= MAX_COUNTED {
             self.uncounted = self.uncounted.saturating_add(1);
-            return;
+            return false;
         }
+        let article = wording.article;
         let quoted = self.counted.len() < MAX_QUOTED;
-        let texts = self.note_text(article);
+        let texts = self.note_text(wording);
         self.counted.push(Counted {
             until: article.cap.as_ref().and_then(Cap::expires),
             id: article.id.clone(),
@@ -202,15 +205,17 @@ impl Alert {
         if quoted && let Some(counted) = self.counted.last_mut() {
             counted.quote(article, evidence);
         }
+        true
     }
 
     /// Takes a newer revision of a counted article that still says so. Returns whether the article
     /// is counted at all.
-    pub(super) fn renew(&mut self, article: &Article, evidence: &[Evidence]) -> bool {
+    pub(super) fn renew(&mut self, wording: &Wording<'_>, evidence: &[Evidence]) -> bool {
+        let article = wording.article;
         let Some(place) = self.counted.iter().position(|c| c.id == article.id) else {
             return false;
         };
-        let texts = self.note_text(article);
+        let texts = self.note_text(wording);
         if let Some(counted) = self.counted.get_mut(place) {
             counted.revision = article.revision;
             counted.texts = texts;

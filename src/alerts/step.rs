@@ -5,6 +5,7 @@ use crate::alerts::book::Book;
 use crate::alerts::book::Input;
 use crate::alerts::book::Step;
 use crate::alerts::concern::Closer;
+use crate::alerts::copies::Wording;
 use crate::alerts::emit::Emission;
 use crate::alerts::operator::operator;
 use crate::alerts::state::AlertState;
@@ -28,6 +29,7 @@ use std::collections::BTreeSet;
 pub(super) struct Work<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) input: &'a Input<'a>,
+    pub(super) wording: &'a Wording<'a>,
     pub(super) rule: &'a Rule,
     /// That of the alerts it moves.
     pub(super) nature: Nature,
@@ -52,10 +54,12 @@ pub(super) fn apply(book: &mut Book, context: &Context<'_>, input: &Input<'_>) -
     }
     let Some(nature) = input.article.nature() else { return step };
     let meant = meant(book, context, input);
+    let wording = Wording::of(input.article);
     for rule in meant.into_iter().filter_map(|at| context.rules.get(at)) {
         let mut work = Work {
             context,
             input,
+            wording: &wording,
             rule,
             nature,
             events: Vec::new(),

@@ -1,7 +1,12 @@
-//! The archive of articles through rule sets: what would have happened. One thread matches, off
-//! the runtime, so that live work keeps the other cores; what is held at once is bounded.
+//! The archive of articles through rule sets: what would have happened. One thread matches and one
+//! steps the alerts, off the runtime, however many cores there are: live work goes on beside it.
+//! What is held at once is bounded.
 
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -20,6 +25,7 @@ use crate::bus::Stream;
 use crate::bus::Until;
 use crate::model::Article;
 use crate::model::Event;
+use crate::model::Found;
 use crate::model::Time;
 use crate::rules::RuleSet;
 
@@ -29,6 +35,8 @@ pub const MAX_ARTICLES: u64 = 100_000;
 pub const MAX_TIME: Duration = Duration::from_secs(300);
 /// Articles handed over at a time.
 const BATCH: usize = 64;
+/// Batches that wait for each thread.
+const WAITING: usize = 2;
 /// How often a run says how far it is.
 const PROGRESS: Duration = Duration::from_secs(2);
 
@@ -77,7 +85,7 @@ pub async fn run<B: Bus>(
     stop: CancellationToken,
     hear: impl FnMut(Heard) -> bool + Send + 'static,
 ) -> Result<Span, Error> {
-    let (batches, handed) = mpsc::channel(2);
+    let (batches, handed) = mpsc::channel(WAITING);
     let work = tokio::task::spawn_blocking(move || replay(&rules, handed, hear));
     let (mut reader, left_out) = open(bus, since).await?;
     let end = Instant::now() + MAX_TIME;
@@ -143,22 +151,54 @@ impl Reading {
     }
 }
 
+/// Articles, and what each rule set finds in them.
+type Matched = Vec<(Article, Vec<Found>)>;
+
+/// Ends when both of its threads have.
 fn replay(
     rules: &[Arc<RuleSet>],
-    mut batches: mpsc::Receiver<Vec<Article>>,
+    batches: mpsc::Receiver<Vec<Article>>,
     mut hear: impl FnMut(Heard) -> bool,
+) -> Span {
+    thread::scope(|scope| {
+        let (matched, found) = sync_channel(WAITING);
+        scope.spawn(move || find(rules, batches, &matched));
+        step(rules, found, &mut hear)
+    })
+}
+
+fn find(
+    rules: &[Arc<RuleSet>],
+    mut batches: mpsc::Receiver<Vec<Article>>,
+    matched: &SyncSender<Matched>,
+) {
+    while let Some(batch) = batches.blocking_recv() {
+        let find = |article: Article| {
+            let found = rules.iter().map(|rules| rules.found(&article)).collect();
+            (article, found)
+        };
+        if matched.send(batch.into_iter().map(find).collect()).is_err() {
+            return;
+        }
+    }
+}
+
+/// Lets go of the matched articles as soon as nobody listens, which ends the matching.
+fn step(
+    rules: &[Arc<RuleSet>],
+    matched: Receiver<Matched>,
+    hear: &mut impl FnMut(Heard) -> bool,
 ) -> Span {
     let mut span = Span::default();
     let mut replays: Vec<Replay> = rules.iter().cloned().map(Replay::new).collect();
     let mut said = Instant::now();
-    while let Some(batch) = batches.blocking_recv() {
-        for article in &batch {
+    for batch in matched {
+        for (article, found) in &batch {
             span.articles += 1;
             span.first.get_or_insert(article.received_at);
             span.last = span.last.max(Some(article.received_at));
-            for (number, replay) in replays.iter_mut().enumerate() {
-                let found = replay.rules().found(article);
-                for event in replay.take(article, &found) {
+            for (number, (replay, found)) in replays.iter_mut().zip(found).enumerate() {
+                for event in replay.take(article, found) {
                     if !hear(Heard::Event(number, Box::new(event))) {
                         return span;
                     }

@@ -1,5 +1,6 @@
 //! Rule sets on the articles of files, in the articles' own time.
 
+mod ahead;
 mod archive;
 
 use std::collections::HashMap;
@@ -23,8 +24,6 @@ use crate::source::decide::decide;
 use crate::source::decide::identify;
 use archive::Archive;
 
-/// Articles matched at a time: enough to keep every core busy, few enough to hold.
-const BATCH: usize = 512;
 /// How often a long run says how far it is.
 const PROGRESS: Duration = Duration::from_secs(2);
 /// Most revisions of an article that are looked back at.
@@ -59,24 +58,21 @@ pub fn run(
         seen: HashMap::new(),
         summary: Summary { undated: archive.undated, ..Summary::default() },
     };
-    let mut said = Instant::now();
     for refused in &archive.refused {
         run.refuse(refused, &mut talk);
     }
-    for first in (0..archive.len()).step_by(BATCH) {
-        let places: Vec<usize> = (first..archive.len().min(first + BATCH)).collect();
-        for (place, read) in places.iter().zip(on_every_core(&places, |at| run.read(&archive, *at)))
-        {
-            match read {
-                Ok(read) => run.take(&archive, *place, read, &mut tell)?,
-                Err(refused) => run.refuse(&refused, &mut talk),
-            }
+    let mut said = Instant::now();
+    let take = |place, read: Result<Read, String>| {
+        match read {
+            Ok(read) => run.take(&archive, place, read, &mut tell),
+            Err(refused) => run.refuse(&refused, &mut talk),
         }
         if said.elapsed() >= PROGRESS {
             said = Instant::now();
-            talk(&format!("{} of {} articles", first + places.len(), archive.len()));
+            talk(&format!("{} of {} articles", place + 1, archive.len()));
         }
-    }
+    };
+    ahead::in_order(archive.len(), |place| read(&archive, place, rules), take);
     Ok(run.summary)
 }
 
@@ -91,34 +87,23 @@ struct Run {
 struct Read {
     draft: Draft,
     at: Time,
+    /// None where it is nobody's.
+    id: Option<ArticleId>,
     article: Option<Article>,
     found: Vec<Found>,
 }
 
 impl Run {
-    fn read(&self, archive: &Archive, place: usize) -> Result<Read, String> {
-        let (draft, at) = archive.read(place)?;
-        let article = match decide(draft.clone(), &History::default(), &origin(), at) {
-            Decision::Write(article, _) => Some(*article),
-            Decision::Known(_) | Decision::Reject(_) => None,
-        };
-        let found = article.as_ref().map(|a| find(&self.replays, a)).unwrap_or_default();
-        Ok(Read { draft, at, article, found })
-    }
-
     fn take(
         &mut self,
         archive: &Archive,
         place: usize,
         read: Read,
         tell: &mut impl FnMut(usize, &Event),
-    ) -> anyhow::Result<()> {
-        let id = match identify(&read.draft, &origin()) {
-            Ok((_, id)) => id,
-            Err(_) => {
-                self.summary.refused += 1;
-                return Ok(());
-            }
+    ) {
+        let Some(id) = read.id else {
+            self.summary.refused += 1;
+            return;
         };
         let earlier = self.seen.entry(id).or_default();
         let (article, found) = match (read.article, earlier.is_empty()) {
@@ -127,16 +112,17 @@ impl Run {
                 let history = history(archive, earlier);
                 match decide(read.draft, &history, &origin(), read.at) {
                     Decision::Write(article, _) => {
-                        let found = find(&self.replays, &article);
+                        let found = self.replays.iter().map(|r| r.rules().found(&article));
+                        let found = found.collect();
                         (*article, found)
                     }
                     Decision::Known(_) => {
                         self.summary.known += 1;
-                        return Ok(());
+                        return;
                     }
                     Decision::Reject(_) => {
                         self.summary.refused += 1;
-                        return Ok(());
+                        return;
                     }
                 }
             }
@@ -151,7 +137,6 @@ impl Run {
                 tell(number, &event);
             }
         }
-        Ok(())
     }
 
     fn refuse(&mut self, why: &str, talk: &mut impl FnMut(&str)) {
@@ -162,9 +147,15 @@ impl Run {
     }
 }
 
-/// What each rule set finds in an article.
-fn find(replays: &[Replay], article: &Article) -> Vec<Found> {
-    replays.iter().map(|replay| replay.rules().found(article)).collect()
+fn read(archive: &Archive, place: usize, rules: &[Arc<RuleSet>]) -> Result<Read, String> {
+    let (draft, at) = archive.read(place)?;
+    let id = identify(&draft, &origin()).ok().map(|(_, id)| id);
+    let article = match decide(draft.clone(), &History::default(), &origin(), at) {
+        Decision::Write(article, _) => Some(*article),
+        Decision::Known(_) | Decision::Reject(_) => None,
+    };
+    let found = article.iter().flat_map(|a| rules.iter().map(|rules| rules.found(a))).collect();
+    Ok(Read { draft, at, id, article, found })
 }
 
 /// The revisions of an article again, from their places.
@@ -183,32 +174,4 @@ fn history(archive: &Archive, places: &[(usize, u32)]) -> History {
 
 fn origin() -> Origin {
     Origin::push(false)
-}
-
-/// Does the same work on each item, on every core, and keeps the order. Blocking.
-fn on_every_core<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = items.len().div_ceil(cores).max(1);
-    std::thread::scope(|scope| {
-        let work = &work;
-        let shares: Vec<_> = items
-            .chunks(share)
-            .map(|part| scope.spawn(move || part.iter().map(work).collect::<Vec<R>>()))
-            .collect();
-        let done = shares.into_iter().map(|share| share.join());
-        done.flat_map(|share| share.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn work_on_every_core_keeps_the_order() {
-        let items: Vec<u32> = (0..1_000).collect();
-        assert_eq!(on_every_core(&items, |n| n * 2), (0..2_000).step_by(2).collect::<Vec<_>>());
-        assert_eq!(on_every_core(&items[..0], |n| n * 2), Vec::<u32>::new());
-    }
 }

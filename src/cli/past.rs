@@ -17,6 +17,7 @@ use crate::cli::args::Past;
 use crate::cli::client::Client;
 use crate::cli::exit::Failure;
 use crate::cli::output::say;
+use crate::cli::remote::marks;
 use crate::delivery::body::unaddressed;
 use crate::model::Event;
 use crate::model::Mode;
@@ -168,9 +169,7 @@ fn event_text(made: &Made) -> String {
     let mut text = format!("{}  {}", body.timestamp, body.kind);
     if let Some(alert) = &body.data.alert {
         text.push_str(&format!("  {} ({})  {}", alert.rule, alert.key, alert.title));
-    }
-    if made.shadow {
-        text.push_str("  [shadow]");
+        text.push_str(&marks(alert.nature.as_str(), if made.shadow { "shadow" } else { "" }));
     }
     if body.data.event.possible_end {
         text.push_str("  [possible end]");

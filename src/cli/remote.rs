@@ -235,18 +235,52 @@ async fn decide(
 pub(super) fn alert_line(one: &Value) -> String {
     let t = |name| text(one, name);
     format!(
-        "{}  {:9} {:8} {} ({})  {}",
+        "{}  {:9} {:8} {} ({})  {}{}",
         t("id"),
         t("status"),
         t("severity"),
         t("topic"),
         t("key"),
-        t("title")
+        t("title"),
+        marks(t("nature"), t("mode"))
     )
+}
+
+/// What sets an alert apart from one that is meant and told.
+pub(super) fn marks(nature: &str, mode: &str) -> String {
+    let unusual = [(nature, "actual"), (mode, "live")].into_iter();
+    let unusual = unusual.filter(|(word, usual)| !word.is_empty() && word != usual);
+    unusual.map(|(word, _)| format!("  [{word}]")).collect()
+}
+
+/// The words that were found, each on a line of its own.
+pub(super) fn evidence_text(of: &Value, indent: usize) -> String {
+    let mut out = String::new();
+    for evidence in list(of, "evidence") {
+        let (field, quote) = (text(evidence, "field"), text(evidence, "text"));
+        let term = text(evidence, "term");
+        out.push_str(&format!("\n{:indent$}{field} \"{quote}\" by {term}", ""));
+        if let Some(lang) = evidence["lang"].as_str() {
+            out.push_str(&format!(" in its text in {lang}"));
+        }
+    }
+    out
+}
+
+/// The languages of a message in which nothing was found, where something was in another.
+pub(super) fn silence_text(article: &Value) -> String {
+    let silent = list(article, "silent_langs").iter().filter_map(Value::as_str);
+    let silent: Vec<&str> = silent.collect();
+    if silent.is_empty() {
+        return String::new();
+    }
+    format!("\n      nothing was found in its text in {}", silent.join(", "))
 }
 
 fn alert_text(one: &Value) -> String {
     let mut out = alert_line(&one["alert"]);
+    let mode = list(one, "events").first().map(|event| text(event, "mode")).unwrap_or_default();
+    out.push_str(&marks("", mode));
     for event in list(one, "events") {
         let kind = text(event, "type");
         out.push_str(&format!("\n  {} {kind} #{}", text(event, "timestamp"), event["number"]));
@@ -255,10 +289,8 @@ fn alert_text(one: &Value) -> String {
         }
         for article in list(event, "articles") {
             out.push_str(&format!("\n    {}: {}", text(article, "source"), text(article, "title")));
-            for evidence in list(article, "evidence") {
-                let (quote, term) = (text(evidence, "text"), text(evidence, "term"));
-                out.push_str(&format!("\n      {} \"{quote}\" by {term}", text(evidence, "field")));
-            }
+            out.push_str(&evidence_text(article, 6));
+            out.push_str(&silence_text(article));
         }
     }
     for told in list(one, "told") {

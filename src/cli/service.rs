@@ -19,6 +19,7 @@ use crate::cli::local;
 use crate::cli::output::Output;
 use crate::cli::output::line;
 use crate::cli::output::say;
+use crate::cli::remote::marks;
 use crate::config;
 use crate::config::Config;
 use crate::config::Overrides;
@@ -197,11 +198,12 @@ pub(super) fn received_text(received: &Received) -> String {
     let data = &received.body["data"];
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let mut line = format!(
-        "verified {} #{} {} {}",
+        "verified {} #{} {} {}{}",
         text(&received.body["type"]),
         data["event"]["sequence"],
         text(&data["alert"]["topic"]),
-        text(&data["alert"]["title"])
+        text(&data["alert"]["title"]),
+        marks(&text(&data["alert"]["nature"]), "")
     );
     if received.repeat {
         line.push_str(" (repeat, dropped)");

@@ -13,7 +13,10 @@ use crate::cli::exit::Failure;
 use crate::cli::local::read_file;
 use crate::cli::remote::alert_line;
 use crate::cli::remote::content_type;
+use crate::cli::remote::evidence_text;
 use crate::cli::remote::list;
+use crate::cli::remote::marks;
+use crate::cli::remote::silence_text;
 use crate::cli::remote::text;
 
 pub(super) async fn why(args: args::Why, with: &Invocation) -> Result<(), Failure> {
@@ -66,8 +69,8 @@ fn why_not_text(answer: &Value) -> String {
 
 fn why_text(why: &Value) -> String {
     let alert = &why["alert"];
-    let shadow = if text(why, "mode") == "shadow" { "  [shadow]" } else { "" };
-    let mut out = format!("{}{shadow}\n\nEvents", alert_line(alert));
+    let mode = marks("", text(why, "mode"));
+    let mut out = format!("{}{mode}\n\nEvents", alert_line(alert));
     for event in list(why, "events") {
         out.push_str(&event_text(event));
     }
@@ -146,11 +149,7 @@ fn article_text(article: &Value) -> String {
     for clause in list(article, "matches") {
         out.push_str(&clause_text(clause));
     }
-    let silent: Vec<&str> =
-        list(article, "silent_langs").iter().filter_map(Value::as_str).collect();
-    if !silent.is_empty() {
-        out.push_str(&format!("\n      nothing was found in its text in {}", silent.join(", ")));
-    }
+    out.push_str(&silence_text(article));
     for (name, words) in [("copy_of", "copies"), ("same_source_as", "one source with")] {
         if let Some(other) = article[name].as_str() {
             out.push_str(&format!("\n      {words} {other}"));
@@ -176,17 +175,7 @@ fn clause_text(clause: &Value) -> String {
     if let Some(by) = clause["superseded_by"].as_str() {
         out.push_str(&format!(", superseded by {by}"));
     }
-    for evidence in list(clause, "evidence") {
-        out.push_str(&format!(
-            "\n        {} \"{}\" by {}",
-            text(evidence, "field"),
-            text(evidence, "text"),
-            text(evidence, "term")
-        ));
-        if let Some(lang) = evidence["lang"].as_str() {
-            out.push_str(&format!(" in its text in {lang}"));
-        }
-    }
+    out.push_str(&evidence_text(clause, 8));
     out
 }
 

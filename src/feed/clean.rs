@@ -1,5 +1,7 @@
 //! Plain text in the shape that articles have.
 
+use std::borrow::Cow;
+
 /// One line: line breaks and tabs become spaces, control characters go, ends are trimmed. What is
 /// inside keeps its places, so that evidence points into the text as it was given.
 pub(super) fn line(text: &str) -> String {
@@ -33,7 +35,7 @@ pub(super) fn joined(text: &str) -> String {
 }
 
 /// Lines with `\n` as the only line break and without control characters.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = String> + '_ {
+pub(super) fn lines(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let all = rest?;
@@ -50,8 +52,12 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = String> + '_ {
             }
         };
         rest = tail;
-        let kept: String = raw.chars().filter(|c| !c.is_control() || *c == '\t').collect();
-        Some(kept.trim_end().to_owned())
+        let gone = |c: &char| c.is_control() && *c != '\t';
+        if !raw.chars().any(|c| gone(&c)) {
+            return Some(Cow::Borrowed(raw.trim_end()));
+        }
+        let kept: String = raw.chars().filter(|c| !gone(c)).collect();
+        Some(Cow::Owned(kept.trim_end().to_owned()))
     })
 }
 

@@ -1,5 +1,7 @@
 //! One article in plain text.
 
+use std::borrow::Cow;
+
 use crate::feed::Draft;
 use crate::feed::Fault;
 use crate::feed::Rejected;
@@ -18,7 +20,8 @@ const KEYS: [&str; 6] = ["title", "date", "source", "url", "author", "lang"];
 /// Reads it: a first line `date 2024-01-10 Title` or `Title`, perhaps lines `Key: value`, an empty
 /// line, paragraphs. A date in the body is never read.
 pub(super) fn read(text: &str) -> Result<Draft, Rejected> {
-    let lines: Vec<String> = clean::lines(text).skip_while(|l| l.trim().is_empty()).collect();
+    let lines = clean::lines(text).skip_while(|l| l.trim().is_empty());
+    let lines: Vec<String> = lines.map(Cow::into_owned).collect();
     let mut draft = Draft::default();
     let rest = head(&mut draft, &lines);
     if draft.title.is_empty() {

@@ -61,7 +61,8 @@ pub struct Article {
     /// Its age counts from its receipt, whatever `published_at` says.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub as_new: bool,
-    /// It came with the first poll of its feed, which is a baseline and rings nobody.
+    /// It came with the first poll of its feed, or undated with one after a long time: that is a
+    /// baseline and rings nobody.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub first_poll: bool,
     /// Its publisher withdrew it.

@@ -6,6 +6,7 @@ use crate::model::Article;
 use crate::model::ArticleId;
 use crate::model::SourceId;
 use crate::model::Time;
+use crate::source::Baseline;
 use crate::source::Origin;
 use crate::source::Reason;
 
@@ -49,7 +50,8 @@ pub(super) fn needs_earlier(draft: &Draft, last: &Article) -> bool {
 
 /// Decides. The same text as the last revision is known; the same as an earlier one is known
 /// unless the source says that it changed later than anything here: caches flip back.
-pub fn decide(draft: Draft, history: &History, origin: &Origin, now: Time) -> Decision {
+pub fn decide(mut draft: Draft, history: &History, origin: &Origin, now: Time) -> Decision {
+    draft.check_dates(now);
     let Ok((source, id)) = identify(&draft, origin) else {
         return Decision::Reject(Reason::Empty);
     };
@@ -98,6 +100,11 @@ fn article(draft: Draft, of: (SourceId, ArticleId), origin: &Origin, now: Time) 
     let (source, id) = of;
     // The name, owner and authority of a source are not lent to another one that a draft names.
     let own = source == origin.source;
+    let first_poll = match origin.baseline {
+        Baseline::Nothing => false,
+        Baseline::Undated => draft.published_at.is_none() && draft.updated_at.is_none(),
+        Baseline::All => true,
+    };
     Article {
         source_name: origin.name.clone().filter(|_| own),
         owner: origin.owner.clone().filter(|_| own),
@@ -110,7 +117,7 @@ fn article(draft: Draft, of: (SourceId, ArticleId), origin: &Origin, now: Time) 
         published_at: draft.published_at.or(draft.updated_at),
         updated_at: draft.updated_at,
         as_new: origin.as_new,
-        first_poll: origin.first_poll,
+        first_poll,
         withdrawn: draft.withdrawn,
         ..Article::first(id, source, (draft.title, draft.body), now)
     }
@@ -177,6 +184,30 @@ mod tests {
                 }
                 (got, _) => panic!("{name}: {got:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_date_is_kept_or_left_out_and_its_absence_may_make_a_baseline() {
+        let now: Time = "2024-01-10T07:00:00Z".parse().unwrap();
+        let day = std::time::Duration::from_secs(86_400);
+        let ahead = now.plus(day).plus(std::time::Duration::from_millis(1));
+        for (name, published, baseline, kept, first_poll) in [
+            ("dated", Some(now), Baseline::Undated, Some(now), false),
+            ("a day ahead", Some(now.plus(day)), Baseline::Undated, Some(now.plus(day)), false),
+            ("further ahead", Some(ahead), Baseline::Nothing, None, false),
+            ("further ahead, long unseen", Some(ahead), Baseline::Undated, None, true),
+            ("undated", None, Baseline::Nothing, None, false),
+            ("undated, long unseen", None, Baseline::Undated, None, true),
+            ("a first poll", Some(now), Baseline::All, Some(now), true),
+        ] {
+            let draft = Draft { published_at: published, ..draft("one", None) };
+            let origin = Origin { baseline, ..Origin::push(false) };
+            let Decision::Write(article, _) = decide(draft, &History::default(), &origin, now)
+            else {
+                panic!("{name}")
+            };
+            assert_eq!((article.published_at, article.first_poll), (kept, first_poll), "{name}");
         }
     }
 

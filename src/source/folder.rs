@@ -18,6 +18,7 @@ use crate::feed::Form;
 use crate::model::Lang;
 use crate::model::SourceId;
 use crate::model::Time;
+use crate::source::Baseline;
 use crate::source::Error;
 use crate::source::Origin;
 use crate::source::Road;
@@ -158,7 +159,7 @@ impl Folder {
             owner: self.owner.clone(),
             official: self.official,
             lang: self.lang.clone(),
-            first_poll: false,
+            baseline: Baseline::Nothing,
             as_new: false,
         }
     }

@@ -23,6 +23,7 @@ use crate::model::Lang;
 use crate::model::SourceId;
 use crate::model::Time;
 use crate::model::names;
+use crate::source::Baseline;
 use crate::source::Error;
 use crate::source::Origin;
 use crate::source::Road;
@@ -98,7 +99,7 @@ impl Feed {
         names::encode(self.id.as_str())
     }
 
-    fn origin(&self, first_poll: bool) -> Origin {
+    fn origin(&self, baseline: Baseline) -> Origin {
         Origin {
             road: Road::Feed,
             source: self.id.clone(),
@@ -106,7 +107,7 @@ impl Feed {
             owner: self.owner.clone(),
             official: self.official,
             lang: self.lang.clone(),
-            first_poll,
+            baseline,
             as_new: false,
         }
     }
@@ -294,10 +295,11 @@ impl<B: Bus> Poller<B> {
         revision: Option<u64>,
     ) -> (Answer, Result<(State, Option<u64>), Error>) {
         let started = std::time::Instant::now();
+        let baseline = state.baseline(self.now());
         let mut answer = ask::ask(&self.client, feed, &state, self.now()).await;
         if let Answer::Fresh { drafts, .. } = &mut answer {
             let drafts = std::mem::take(drafts);
-            let origin = feed.origin(!state.first_poll_done);
+            let origin = feed.origin(baseline);
             let published =
                 crate::source::publish_all(&self.bus, &origin, drafts, self.now()).await;
             match published {

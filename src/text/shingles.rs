@@ -1,12 +1,10 @@
 //! Whether two texts are copies: one wire story on forty sites is one source.
 
-use std::collections::BTreeSet;
-
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::text::tokens::Tokens;
-use crate::text::tokens::tokenize;
+use crate::text::class::is_spaceless;
+use crate::text::stream::Stream;
 
 /// Positions from which on a text is compared by shingles; shorter ones only as a whole.
 pub const MIN_POSITIONS: u32 = 20;
@@ -28,19 +26,95 @@ pub struct Shingles {
     hashes: Vec<u32>,
 }
 
+/// A text that is compared with many others.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    text: Shingles,
+    /// A bit for each value that the last bits of a hash can have: set where one of its hashes
+    /// ends so. The last ones, because where a list was cut all of its hashes begin alike.
+    endings: Box<[u64; ENDINGS / 64]>,
+}
+
+/// How many endings of hashes are told apart.
+const ENDINGS: usize = 1 << 16;
+
 /// The shingles of an article.
 pub fn of(title: &str, body: &str) -> Shingles {
-    let (title, body) = (tokenize(title), tokenize(body));
-    let hashes: Vec<u64> = words(&title).chain(words(&body)).collect();
-    let spaceless = [&title, &body].iter().flat_map(|t| t.words()).filter(|t| t.spaceless).count();
-    let width = if spaceless * 2 > hashes.len() { 6 } else { 3 };
-    let shingles: BTreeSet<u32> = hashes.windows(width).map(|w| short(combine(w))).collect();
-    Shingles {
-        positions: u32::try_from(hashes.len()).unwrap_or(u32::MAX),
-        whole: combine(&hashes),
-        distinct: u32::try_from(shingles.len()).unwrap_or(u32::MAX),
-        hashes: shingles.into_iter().take(MAX_HASHES).collect(),
+    let mut stream = Stream::default();
+    let (mut words, mut spaceless) = (Vec::new(), 0);
+    for text in [title, body] {
+        stream.clear();
+        stream.read(text, usize::MAX);
+        for (place, piece) in stream.pieces().iter().enumerate().filter(|(_, p)| !p.is_gap()) {
+            words.push(word(stream.form(place, place)));
+            let first = text.get(piece.from as usize..).and_then(|rest| rest.chars().next());
+            spaceless += usize::from(first.is_some_and(is_spaceless));
+        }
     }
+    let width = if spaceless * 2 > words.len() { 6 } else { 3 };
+    let whole = combine(&words);
+    let mut hashes: Vec<u32> = words.windows(width).map(|w| short(combine(w))).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    let distinct = u32::try_from(hashes.len()).unwrap_or(u32::MAX);
+    hashes.truncate(MAX_HASHES);
+    hashes.shrink_to_fit();
+    let positions = u32::try_from(words.len()).unwrap_or(u32::MAX);
+    Shingles { positions, whole, distinct, hashes }
+}
+
+impl Probe {
+    /// Makes ready for comparing.
+    pub fn new(text: Shingles) -> Self {
+        let mut endings = Box::new([0; ENDINGS / 64]);
+        for hash in &text.hashes {
+            let (word, bit) = ending(*hash);
+            if let Some(word) = endings.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        Self { text, endings }
+    }
+
+    /// The text's shingles.
+    pub fn text(&self) -> &Shingles {
+        &self.text
+    }
+
+    /// The same as [`is_copy`] of the other and this text: most are told apart at a glance.
+    pub fn is_copy_of(&self, other: &Shingles) -> bool {
+        self.may_be_copy_of(other) && is_copy(other, &self.text)
+    }
+
+    /// Whether enough hashes of the other text end as some of this one do.
+    fn may_be_copy_of(&self, other: &Shingles) -> bool {
+        if self.text.positions < MIN_POSITIONS || other.positions < MIN_POSITIONS {
+            return true;
+        }
+        let (limit, needed) = needed(other, &self.text);
+        let known = other.hashes.partition_point(|h| *h <= limit);
+        // So many may differ; only behind them it pays to look whether it can still be one.
+        let Some(spare) = known.checked_sub(needed) else { return false };
+        let (first, rest) = other.hashes.split_at_checked(spare).unwrap_or_default();
+        let ends_alike = |hash: &u32| {
+            let (word, bit) = ending(*hash);
+            usize::from(self.endings.get(word).is_some_and(|w| w & bit != 0))
+        };
+        let mut alike: usize = first.iter().map(ends_alike).sum();
+        for (behind, hash) in rest.iter().take(needed).enumerate() {
+            if alike < behind {
+                return false;
+            }
+            alike += ends_alike(hash);
+        }
+        alike >= needed
+    }
+}
+
+/// Where the bit of a hash is.
+fn ending(hash: u32) -> (usize, u64) {
+    let ending = hash as usize % ENDINGS;
+    (ending / 64, 1 << (ending % 64))
 }
 
 /// Whether one text shares at least half of the smaller one's shingles; texts of fewer than
@@ -49,14 +123,11 @@ pub fn is_copy(a: &Shingles, b: &Shingles) -> bool {
     if a.positions < MIN_POSITIONS || b.positions < MIN_POSITIONS {
         return a.positions > 0 && a.positions == b.positions && a.whole == b.whole;
     }
+    let (limit, needed) = needed(a, b);
     let smaller = if a.distinct <= b.distinct { a } else { b };
-    // Up to this hash both lists are whole, so below it the comparison is exact; where a list was
-    // cut, what is below is a fair sample of both.
-    let limit = a.known_up_to().min(b.known_up_to());
     let known = smaller.hashes.partition_point(|h| *h <= limit);
     let other = if std::ptr::eq(smaller, a) { b } else { a };
     let mut others = other.hashes.iter().copied().peekable();
-    let needed = known.div_ceil(2).max(1);
     let mut shared = 0;
     for (seen, hash) in smaller.hashes.iter().take(known).enumerate() {
         // Decided as soon as what is left cannot change it: an alert of many texts is compared
@@ -68,6 +139,17 @@ pub fn is_copy(a: &Shingles, b: &Shingles) -> bool {
         shared += usize::from(others.next_if(|h| h == hash).is_some());
     }
     shared >= needed
+}
+
+/// Up to which hash two texts are compared, and how many hashes of the smaller one the other must
+/// have up to there.
+fn needed(a: &Shingles, b: &Shingles) -> (u32, usize) {
+    // Up to this hash both lists are whole, so below it the comparison is exact; where a list was
+    // cut, what is below is a fair sample of both.
+    let limit = a.known_up_to().min(b.known_up_to());
+    let smaller = if a.distinct <= b.distinct { a } else { b };
+    let known = smaller.hashes.partition_point(|h| *h <= limit);
+    (limit, known.div_ceil(2).max(1))
 }
 
 impl Shingles {
@@ -105,11 +187,8 @@ mod packed {
     }
 }
 
-fn words(tokens: &Tokens) -> impl Iterator<Item = u64> {
-    tokens
-        .words()
-        .iter()
-        .map(|t| t.folded.bytes().fold(SEED, |h, b| (h ^ u64::from(b)).wrapping_mul(PRIME)))
+fn word(folded: &[u8]) -> u64 {
+    folded.iter().fold(SEED, |h, b| (h ^ u64::from(*b)).wrapping_mul(PRIME))
 }
 
 fn combine(hashes: &[u64]) -> u64 {
@@ -128,7 +207,12 @@ fn mix(mut h: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::text::tokenize;
 
     fn story(words: std::ops::Range<u32>) -> String {
         words.map(|n| format!("word{n} ")).collect()
@@ -177,6 +261,50 @@ mod tests {
     }
 
     fn of_words(list: &[&str]) -> Vec<u64> {
-        list.iter().flat_map(|w| words(&tokenize(w)).collect::<Vec<_>>()).collect()
+        list.iter().map(|w| word(w.as_bytes())).collect()
+    }
+
+    /// Shingles as they are defined, by the words that rules see.
+    fn as_defined(title: &str, body: &str) -> Shingles {
+        let (title, body) = (tokenize(title), tokenize(body));
+        let tokens = || title.words().iter().chain(body.words());
+        let words: Vec<u64> = tokens().map(|t| word(t.folded.as_bytes())).collect();
+        let spaceless = tokens().filter(|t| t.spaceless).count();
+        let width = if spaceless * 2 > words.len() { 6 } else { 3 };
+        let all: BTreeSet<u32> = words.windows(width).map(|w| short(combine(w))).collect();
+        Shingles {
+            positions: words.len() as u32,
+            whole: combine(&words),
+            distinct: all.len() as u32,
+            hashes: all.into_iter().take(MAX_HASHES).collect(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_article_has_the_shingles_of_its_words(
+            title in "\\PC{0,20}|([a-c'’.,\\-0-2 港ｶﾞ]{0,20})",
+            body in "\\PC{0,60}|([a-cSs'’ʼ.,\\-–0-2א\"׳п \n\u{AD}\u{301}é]|港|ก|\u{E31}|ｶ|ﾞ|Ａ|𠀋|🚢|\n\n){0,60}",
+        ) {
+            prop_assert_eq!(of(&title, &body), as_defined(&title, &body));
+        }
+
+        #[test]
+        fn a_probe_finds_the_copies(
+            from in 0..60_u32, length in 0..80_u32, long in 0..2_000_u32, joined in 0..40_u32,
+        ) {
+            let texts = [
+                of("", &story(0..60)),
+                of("Ferries stop", &story(0..long)),
+                of("", &(story(from..from + length) + &story(9_000..9_000 + joined))),
+                of("", &story(from..from + long)),
+            ];
+            for a in &texts {
+                let probe = Probe::new(a.clone());
+                for b in &texts {
+                    prop_assert_eq!(probe.is_copy_of(b), is_copy(b, a), "{:?} {:?}", a, b);
+                }
+            }
+        }
     }
 }

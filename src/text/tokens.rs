@@ -104,6 +104,16 @@ impl Tokens {
         let chars = self.chars.get(start as usize..end as usize).unwrap_or_default();
         chars.iter().filter(|c| is_kept(**c)).collect()
     }
+
+    /// The folded form of a word.
+    fn folded(&self, start: u32, end: u32) -> String {
+        let chars = self.chars.get(start as usize..end as usize).unwrap_or_default();
+        // Most words; they are not looked at character by character.
+        if chars.iter().all(char::is_ascii_alphanumeric) {
+            return chars.iter().map(char::to_ascii_lowercase).collect();
+        }
+        fold(&self.bare(start, end))
+    }
 }
 
 pub(crate) fn is_kept(c: char) -> bool {
@@ -187,7 +197,7 @@ impl Scan {
             seen -= 1;
         }
         let (start, end) = (narrow(start), narrow(seen));
-        let folded = fold(&self.out.bare(start, end));
+        let folded = self.out.folded(start, end);
         let paragraph = self.paragraph;
         self.out.words.push(Token { folded, start, end, paragraph, spaceless });
     }

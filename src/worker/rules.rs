@@ -278,15 +278,15 @@ impl<B: Bus> Worker<B> {
         rules: &RuleSet,
     ) -> Result<(), crate::bus::Error> {
         let seq = one.stored.seq;
-        let mut begun = Vec::new();
-        for (number, shard) in self.shards.iter_mut().filter(|(_, s)| s.is_careful(seq)) {
-            let tries = shard.tries_of(seq);
-            if tries >= MAX_TRIES {
-                write::bury(&self.bus, &one.stored, "killed_its_owners").await?;
-                shard.skip(seq);
-            } else {
-                begun.push((*number, seq.saturating_sub(1), tries + 1));
-            }
+        let careful = self.shards.iter_mut().filter(|(_, s)| s.is_careful(seq));
+        let (given_up, tried): (Vec<_>, Vec<_>) =
+            careful.partition(|(_, s)| s.tries_of(seq) >= MAX_TRIES);
+        let before = seq.saturating_sub(1);
+        let begin = |(number, s): &(&u16, &mut Shard)| (**number, before, s.tries_of(seq) + 1);
+        let begun: Vec<(u16, u64, u32)> = tried.iter().map(begin).collect();
+        if !given_up.is_empty() {
+            write::bury(&self.bus, &one.stored, "killed_its_owners").await?;
+            given_up.into_iter().for_each(|(_, shard)| shard.skip(seq));
         }
         for lost in self.keeper.write_cursors(&begun).await? {
             self.shards.remove(&lost);

@@ -2,12 +2,16 @@
 
 mod bad_input;
 mod chaos;
+mod dates;
 mod feeds;
-mod flow;
+pub(crate) mod flow;
 mod full_disk;
+mod messages;
 mod past;
 mod reload;
+mod shadow;
 mod sirens;
+mod standstill;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;

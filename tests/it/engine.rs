@@ -81,3 +81,26 @@ proptest! {
         }
     }
 }
+
+/// A rule file of literals: each is the whole query of a rule.
+fn literals(words: &[String]) -> RuleSet {
+    let mut text = "version: 1\nrules:\n".to_owned();
+    for (number, word) in words.iter().enumerate() {
+        text.push_str(&format!("  - {{id: r{number}, when: '{word}'}}\n"));
+    }
+    loaded(&text)
+}
+
+proptest! {
+    #[test]
+    fn runs_of_characters_are_decided_alike(
+        words in prop::collection::vec("(港|口|カ|ガ|ｶﾞ|ﾊﾟ|パ|の|ー|々|〇|𠀋|한|sea|10|Ａ){1,4}", 1..60),
+        title in "[港口ガーの]{0,8}",
+        body in "(港|口|カ|ガ|ｶﾞ|ﾊﾟ|パ|の|ー|々|〇|𠀋|한|sea|10|Ａ|[、。「’–\u{3099}\u{309A}\u{FE0F}\u{200B}🚢]|\u{E0100}|[ \\-,.']|\n|\n\n){0,80}",
+    ) {
+        let set = literals(&words);
+        if let Err(e) = agree(&set, &article(&title, &body), &mut Scratch::default()) {
+            prop_assert!(false, "{}", e);
+        }
+    }
+}

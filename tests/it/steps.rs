@@ -40,6 +40,7 @@ use wirebell::model::subscription::InFlight;
 use wirebell::model::subscription::SigningKey;
 
 use crate::support::nats::Server;
+use crate::support::nats::connect;
 use child::Orders;
 use child::Place;
 use child::Work;
@@ -98,7 +99,7 @@ impl Home for Server {
     }
 
     async fn open(&self) -> Nats {
-        child::nats(self.url()).await
+        connect(&self.url()).await
     }
 }
 

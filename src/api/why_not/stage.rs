@@ -86,7 +86,7 @@ pub(super) struct Fate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Lateness {
-    /// It came with the first poll of its feed.
+    /// It came with the first poll of its feed, or undated with one after a long time.
     FirstPoll,
     /// A CAP message no longer in force.
     NotInForce,

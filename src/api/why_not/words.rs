@@ -155,7 +155,10 @@ impl Stage {
 
 fn lateness(why: Lateness) -> &'static str {
     match why {
-        Lateness::FirstPoll => "it came with the first poll of its feed, which rings nobody",
+        Lateness::FirstPoll => {
+            "it came with the first poll of its feed, or without a date after more than six hours \
+             without a poll, which rings nobody"
+        }
         Lateness::NotInForce => "the message was no longer in force when it came",
         Lateness::Replaced => "another message had replaced it before it came",
         Lateness::TooOld => "it is dated longer before its receipt than the rule's max_age",

@@ -1,5 +1,7 @@
 //! What is seen of the rules' words in one article.
 
+mod words;
+
 use unicode_normalization::IsNormalized;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::is_nfkc_quick;
@@ -7,11 +9,6 @@ use unicode_normalization::is_nfkc_quick;
 use crate::rules::engine::Engine;
 use crate::rules::engine::NONE;
 use crate::rules::engine::bits::Bits;
-use crate::rules::engine::characters::character;
-use crate::rules::engine::dictionary::UNKNOWN;
-use crate::rules::engine::phrase::FIRST;
-use crate::rules::engine::phrase::LIVE;
-use crate::rules::engine::phrase::SECOND;
 use crate::rules::engine::phrase::pair_key;
 use crate::rules::value::Interval;
 use crate::text::class::Class;
@@ -89,13 +86,12 @@ impl Seen {
 
     /// Looks up every word.
     pub(super) fn look_up(&mut self, engine: &Engine, texts: (&str, &str)) {
-        self.find_terms(engine);
         for at in 0..self.stream.chains().len() {
             self.look_up_chain(engine, at);
         }
         self.has_plain_chains = self.has_chains;
-        let pairs = self.sort_out();
-        for number in 0..self.known.len() {
+        let (known, pairs) = self.find_terms(engine);
+        for number in 0..known {
             let at = self.known.get(number).copied().unwrap_or(NONE);
             let term = self.terms.get(at as usize).copied().unwrap_or(NONE);
             self.hit(term, Interval { first: at, last: at });
@@ -107,72 +103,6 @@ impl Seen {
         if engine.terms.has_patterns() {
             self.look_up_patterns(engine, texts);
         }
-    }
-
-    /// The term of each position, with its tags.
-    fn find_terms(&mut self, engine: &Engine) {
-        let terms = &engine.terms;
-        let again = match terms.characters() {
-            None => self.glance(|folded, form| terms.glance(folded, form)),
-            // Characters come in runs: whether a position is one is guessed well.
-            Some(characters) => {
-                self.glance(|folded, form| match character(load(folded, form.0), form.1) {
-                    Some(code) => (characters.find(code), false),
-                    None => terms.glance(folded, form),
-                })
-            }
-        };
-        let pieces = self.stream.pieces();
-        for at in self.known.iter().take(again) {
-            let at = *at as usize;
-            if let Some(term) = self.terms.get_mut(at)
-                && !pieces.get(at).is_none_or(|piece| piece.is_gap())
-            {
-                *term = terms.find_tagged(self.stream.form(at, at));
-            }
-        }
-    }
-
-    /// Looks at each position once, and lists those for which that is not enough; gives how many.
-    #[inline]
-    fn glance(&mut self, look: impl Fn(&[u8], (usize, usize)) -> (u32, bool)) -> usize {
-        let pieces = self.stream.pieces();
-        self.terms.resize(pieces.len(), UNKNOWN);
-        self.known.resize(pieces.len(), 0);
-        let mut again = 0;
-        for ((at, piece), term) in (0_u32..).zip(pieces).zip(&mut self.terms) {
-            let (found, is_open) = look(self.stream.folded(), piece.form());
-            *term = if piece.is_gap() { UNKNOWN } else { found };
-            if let Some(slot) = self.known.get_mut(again) {
-                *slot = at;
-            }
-            again += usize::from(is_open);
-        }
-        again
-    }
-
-    /// Takes the tags off, and lists what they ask for: terms that matter, and words that may end a
-    /// pair, whose number is given. Written without a branch on which ones do.
-    fn sort_out(&mut self) -> usize {
-        self.pairs.resize(self.terms.len(), 0);
-        // A phrase over a chain is looked for from any of its words.
-        let all = self.has_plain_chains;
-        let (mut known, mut pairs, mut before) = (0, 0, 0);
-        for (at, term) in (0_u32..).zip(&mut self.terms) {
-            let tagged = *term;
-            *term = tagged & UNKNOWN;
-            if let Some(slot) = self.known.get_mut(known) {
-                *slot = at;
-            }
-            known += usize::from((tagged & LIVE != 0) | (all & (*term != UNKNOWN)));
-            if let Some(slot) = self.pairs.get_mut(pairs) {
-                *slot = at;
-            }
-            pairs += usize::from((before & FIRST != 0) & (tagged & SECOND != 0));
-            before = tagged;
-        }
-        self.known.truncate(known);
-        pairs
     }
 
     fn look_up_chain(&mut self, engine: &Engine, at: usize) {
@@ -198,41 +128,6 @@ impl Seen {
         let next = if is_new { NONE } else { *head };
         *head = number;
         self.occurrences.push(Occurrence { at, next });
-    }
-
-    /// Finds the pairs that anchor something among those listed.
-    fn pair_up(&mut self, engine: &Engine, listed: usize) {
-        let key = |terms: &[u32], at: u32| {
-            let at = at as usize;
-            let pair = terms.get(at.wrapping_sub(1)..=at).and_then(|p| p.first_chunk::<2>());
-            pair.map_or(0, |[first, second]| pair_key(*first, *second))
-        };
-        let mut count = 0;
-        for number in 0..listed {
-            let Some(at) = self.pairs.get(number).copied() else { break };
-            if let Some(slot) = self.pairs.get_mut(count) {
-                *slot = at;
-            }
-            count += usize::from(engine.pairs.may_have(key(&self.terms, at)));
-        }
-        self.found.clear();
-        self.found.extend(self.pairs.iter().take(count).map(|at| {
-            let (pair, is_open) = engine.pairs.glance_number(key(&self.terms, *at));
-            if is_open { NONE } else { pair }
-        }));
-        for number in 0..count {
-            let (Some(at), Some(pair)) = (self.pairs.get(number), self.found.get(number)) else {
-                break;
-            };
-            let (at, mut pair) = (*at, *pair);
-            if pair == NONE {
-                pair = engine.pairs.find_number(key(&self.terms, at)).unwrap_or(UNKNOWN);
-            }
-            if pair != UNKNOWN {
-                self.hit(engine.first_pair + pair, Interval { first: at - 1, last: at });
-            }
-        }
-        self.found.clear();
     }
 
     /// Finds pairs of which one is a chain.

@@ -1,6 +1,6 @@
-//! Terms that are one character of three bytes, by code point. In Chinese, Japanese, Korean and
-//! Thai nearly every position is one: they are found without hashing, in a table that is small
-//! enough for the nearer caches.
+//! Terms that are one character of three bytes, by code point. In Chinese and Japanese nearly every
+//! position is one: they are found without hashing, in a table that is small enough for the nearer
+//! caches.
 
 use crate::rules::engine::dictionary::UNKNOWN;
 
@@ -8,43 +8,39 @@ use crate::rules::engine::dictionary::UNKNOWN;
 const CODES: usize = 1 << 16;
 
 /// What characters stand for, with tags.
-#[derive(Debug, Default)]
-pub(super) struct Characters(Vec<u32>);
+#[derive(Debug)]
+pub(super) struct Characters(Box<[u32; CODES]>);
 
-/// The character that a word's first bytes are, if it is three bytes long; the first byte lowest.
-#[inline]
-pub(super) fn character(bytes: u64, length: usize) -> Option<u16> {
+/// The character that a word of at most eight bytes is, if it is one of three bytes; the first byte
+/// lowest.
+fn character(bytes: u64) -> Option<usize> {
     let code = (bytes & 0xF) << 12 | (bytes >> 8 & 0x3F) << 6 | (bytes >> 16 & 0x3F);
-    ((length == 3) & (bytes & 0xF0 == 0xE0)).then_some(code as u16)
+    ((bytes >> 24 == 0) & (bytes & 0xF0 == 0xE0)).then_some(code as usize)
 }
 
 impl Characters {
-    /// Those among words of at most eight bytes.
-    pub(super) fn among(words: impl Iterator<Item = (u64, u32)>) -> Self {
+    /// Those among words of at most eight bytes; none where there are none.
+    pub(super) fn among(words: impl Iterator<Item = (u64, u32)>) -> Option<Self> {
         let mut terms = Vec::new();
-        for (bytes, term) in words.filter(|(bytes, _)| bytes >> 24 == 0) {
-            let Some(code) = character(bytes, 3) else { continue };
+        for (bytes, term) in words {
+            let Some(code) = character(bytes) else { continue };
             terms.resize(CODES, UNKNOWN);
-            if let Some(slot) = terms.get_mut(usize::from(code)) {
+            if let Some(slot) = terms.get_mut(code) {
                 *slot = term;
             }
         }
-        Self(terms)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        terms.into_boxed_slice().try_into().ok().map(Self)
     }
 
     /// The term that a character stands for, or [`UNKNOWN`], with its tags.
     #[inline]
     pub(super) fn find(&self, code: u16) -> u32 {
-        self.0.get(usize::from(code)).copied().unwrap_or(UNKNOWN)
+        self.0[usize::from(code)]
     }
 
     /// Bytes of its buffer.
     pub(super) fn size(&self) -> usize {
-        size_of_val(self.0.as_slice())
+        size_of_val(&*self.0)
     }
 }
 
@@ -56,13 +52,14 @@ mod tests {
     #[test]
     fn characters_of_three_bytes_are_found_and_nothing_else() {
         let words = ["港", "口", "ア", "\u{FFFD}", "the", "é", "𠀋", "港口", "", "aé"];
-        let numbers = || (0..).zip(words).map(|(id, word)| (load(word.as_bytes(), 0), id));
-        let characters = Characters::among(numbers().filter(|(_, id)| *id != 7));
-        for ((bytes, id), word) in numbers().zip(words) {
-            let found = character(bytes, word.len()).map(|code| characters.find(code));
-            assert_eq!(found, (id < 4).then_some(id), "{word}");
+        let numbers = (0..).zip(words).map(|(id, word)| (load(word.as_bytes(), 0), id));
+        let characters = Characters::among(numbers).unwrap();
+        for (id, word) in (0..).zip(words).take(4) {
+            let code = u16::try_from(u32::from(word.chars().next().unwrap())).unwrap();
+            assert_eq!(characters.find(code), id, "{word}");
         }
-        assert_eq!(characters.find(0x9999), UNKNOWN);
-        assert!(Characters::among([(load(b"the", 0), 1)].into_iter()).is_empty());
+        let known = (0..=u16::MAX).filter(|code| characters.find(*code) != UNKNOWN).count();
+        assert_eq!(known, 4);
+        assert!(Characters::among([(load(b"the", 0), 1)].into_iter()).is_none());
     }
 }

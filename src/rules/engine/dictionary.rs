@@ -160,11 +160,11 @@ impl Dictionary {
         used.map(|slot| (slot.key, slot.id))
     }
 
-    /// A word of the sieve, and three bits of it.
+    /// A word of the sieve, and two bits of it.
     #[inline]
     fn sieve_bits(&self, key: u64) -> (usize, u64) {
         let hash = multiply(key ^ self.seeds.0, self.seeds.1);
-        let bits = 1 << (hash >> 46 & 63) | 1 << (hash >> 52 & 63) | 1 << (hash >> 58);
+        let bits = 1 << (hash >> 52 & 63) | 1 << (hash >> 58);
         ((hash >> 8) as usize & self.sieve.len().saturating_sub(1), bits)
     }
 

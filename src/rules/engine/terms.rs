@@ -13,8 +13,9 @@ use crate::text::stream::load;
 pub(super) struct Terms {
     /// Folded forms of plain words.
     plain: Dictionary,
-    /// Those of them that are one character of a script without spaces, once they are tagged.
-    characters: Characters,
+    /// Those of them that are one character of a script without spaces, if any are, once they are
+    /// tagged.
+    characters: Option<Characters>,
     /// Forms that case and marks count in.
     exact: Dictionary,
     /// Beginnings of words with a star.
@@ -92,7 +93,7 @@ impl Terms {
     /// Terms that are one character; none where there are no such terms.
     #[inline]
     pub(super) fn characters(&self) -> Option<&Characters> {
-        Some(&self.characters).filter(|characters| !characters.is_empty())
+        self.characters.as_ref()
     }
 
     /// The term with a folded form, with its tags, and whether one look was not enough.
@@ -151,7 +152,7 @@ impl Terms {
     /// Bytes of its buffers, those of stars aside.
     pub(super) fn size(&self) -> usize {
         let words = self.plain.size() + self.exact.size() + self.heads.size();
-        words + self.characters.size() + self.kinds.len()
+        words + self.characters.as_ref().map_or(0, Characters::size) + self.kinds.len()
     }
 
     pub(super) fn shrink(&mut self) {

@@ -22,19 +22,22 @@ impl Marks {
     /// Reads a text.
     pub(super) fn read(&mut self, text: &[u8]) {
         self.length = text.len();
-        self.words.clear();
-        self.stops.clear();
-        self.edges.clear();
-        self.small.clear();
         let (blocks, rest) = text.as_chunks::<BLOCK>();
-        blocks.iter().for_each(|block| self.block(block));
         let mut last = [0; BLOCK];
         last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        self.block(&last);
         // A look at a place may reach into the block behind.
-        self.words.push(0);
-        self.stops.push(0);
-        self.small.extend_from_slice(&[0; 16]);
+        let count = blocks.len() + 2;
+        self.words.resize(count, 0);
+        self.stops.resize(count, 0);
+        self.small.resize(count * BLOCK, 0);
+        let places = self.small.as_chunks_mut::<BLOCK>().0.iter_mut();
+        let bits = self.words.iter_mut().zip(&mut self.stops);
+        let behind = [[0; BLOCK]];
+        let blocks = blocks.iter().chain([&last]).chain(&behind);
+        for ((block, small), (word, stop)) in blocks.zip(places).zip(bits) {
+            (*word, *stop) = read_block(block, small);
+        }
+        self.edges.clear();
         self.find_edges();
     }
 
@@ -48,24 +51,6 @@ impl Marks {
                 edges &= edges - 1;
             }
         }
-    }
-
-    fn block(&mut self, block: &[u8; BLOCK]) {
-        let mut small = [0; BLOCK];
-        let mut word = [0; BLOCK];
-        let mut stop = [0; BLOCK];
-        for at in 0..BLOCK {
-            let byte = block[at];
-            let is_upper = byte.wrapping_sub(b'A') < 26;
-            let low = byte | (u8::from(is_upper) << 5);
-            let is_word = (low.wrapping_sub(b'a') < 26) | (byte.wrapping_sub(b'0') < 10);
-            small[at] = low;
-            word[at] = u8::from(is_word);
-            stop[at] = u8::from(is_word | (byte == b'\n') | (byte >= 0x80));
-        }
-        self.small.extend_from_slice(&small);
-        self.words.push(bits(&word));
-        self.stops.push(bits(&stop));
     }
 
     /// The next place from `at` on where something may begin, or the text's end or beyond.
@@ -109,6 +94,23 @@ impl Marks {
         let chunk = self.small.get(at..).and_then(|rest| rest.first_chunk::<16>());
         chunk.copied().unwrap_or_default()
     }
+}
+
+/// Small forms of a block; its letters and digits, and those with what else may begin something.
+#[inline]
+fn read_block(block: &[u8; BLOCK], small: &mut [u8; BLOCK]) -> (u64, u64) {
+    let mut word = [0; BLOCK];
+    let mut stop = [0; BLOCK];
+    for at in 0..BLOCK {
+        let byte = block[at];
+        let is_upper = byte.wrapping_sub(b'A') < 26;
+        let low = byte | (u8::from(is_upper) << 5);
+        let is_word = (low.wrapping_sub(b'a') < 26) | (byte.wrapping_sub(b'0') < 10);
+        small[at] = low;
+        word[at] = u8::from(is_word);
+        stop[at] = u8::from(is_word | (byte == b'\n') | (byte >= 0x80));
+    }
+    (bits(&word), bits(&stop))
 }
 
 /// The 64 bits from a place on.

@@ -1,11 +1,14 @@
 //! Reads a text character by character, or runs of ASCII letters and digits at once.
 
+mod characters;
+
 use crate::text::fold::fold;
 use crate::text::letters::Letter;
 use crate::text::letters::letter;
-use crate::text::letters::page;
 use crate::text::stream::Piece;
 use crate::text::stream::Stream;
+use crate::text::stream::kinds::Kind;
+use crate::text::stream::kinds::Kinds;
 use crate::text::stream::load;
 use crate::text::stream::marks::Marks;
 use crate::text::stream::narrow;
@@ -16,11 +19,12 @@ pub(super) struct Scan<'t, 's> {
     text: &'t str,
     bytes: &'t [u8],
     marks: &'t Marks,
-    /// Entries of the block that kana and its punctuation lie in.
-    kana: &'static [Letter],
+    kinds: &'static Kinds,
     out: &'s mut Stream,
     /// Whether a paragraph has ended since the last position.
     gap: bool,
+    /// Where the text lies as it is among the folded forms, once something asks for that.
+    copy: Option<usize>,
 }
 
 /// A word that is being read.
@@ -38,7 +42,15 @@ struct Open {
 
 impl<'t, 's> Scan<'t, 's> {
     pub(super) fn new(text: &'t str, marks: &'t Marks, out: &'s mut Stream) -> Self {
-        Self { text, bytes: text.as_bytes(), marks, kana: page(0x30), out, gap: false }
+        Self {
+            text,
+            bytes: text.as_bytes(),
+            marks,
+            kinds: Kinds::get(),
+            out,
+            gap: false,
+            copy: None,
+        }
     }
 
     pub(super) fn run(mut self) {
@@ -50,13 +62,18 @@ impl<'t, 's> Scan<'t, 's> {
             if at > start {
                 continue;
             }
-            match self.marks.edge(number) {
-                Some((next, _)) if self.marks.are_apart(end, next) => {
+            let next = match self.marks.edge(number) {
+                Some((next, _)) if self.marks.are_apart(end, next) => Some(next),
+                _ if self.kind(end) != Kind::Other => Some(end),
+                _ => None,
+            };
+            at = match next {
+                Some(next) => {
                     self.plain(start, end);
-                    at = next;
+                    next
                 }
-                _ => at = self.chain(start),
-            }
+                None => self.chain(start),
+            };
         }
         self.until(at, self.bytes.len());
     }
@@ -72,17 +89,26 @@ impl<'t, 's> Scan<'t, 's> {
             } else if byte.is_ascii() {
                 at = self.chain(at);
             } else {
-                let (letter, width) = self.letter(at);
-                if letter.starts() {
-                    at = self.chain(at);
-                } else if letter.is_character() {
-                    at = self.characters(at, (letter, width));
-                } else {
-                    at += width.max(1);
-                }
+                at = match self.kind(at) {
+                    Kind::Own => self.characters(at),
+                    Kind::Between => at + 3,
+                    Kind::Other => self.other(at),
+                };
             }
         }
         at
+    }
+
+    /// What begins with a character that is not ASCII; gives the end.
+    fn other(&mut self, at: usize) -> usize {
+        let (letter, width) = self.letter(at);
+        if letter.starts() {
+            self.chain(at)
+        } else if letter.is_character() {
+            self.character(at)
+        } else {
+            at + width.max(1)
+        }
     }
 
     /// A word of ASCII letters and digits.
@@ -129,17 +155,20 @@ impl<'t, 's> Scan<'t, 's> {
     /// Adds a position whose folded form is the last one.
     #[inline]
     fn piece(&mut self, (from, to): (usize, usize), start: usize) {
-        let out = &mut *self.out;
-        let start = narrow(start);
+        self.end_paragraph();
+        let (start, end) = (narrow(start), narrow(self.out.end));
+        self.out.push(Piece { start, end, from: narrow(from), to: narrow(to), code: 0 });
+    }
+
+    /// Adds the gap before the next position, if there must be one.
+    #[inline]
+    fn end_paragraph(&mut self) {
         if self.gap {
             self.gap = false;
-            if out.pieces.last().is_some_and(|p| !p.is_gap()) {
-                out.breaks.push(narrow(out.pieces.len()));
-                out.pieces.push(Piece::gap(start));
+            if self.out.pieces().last().is_some_and(|p| !p.is_gap()) {
+                self.out.push_gap();
             }
         }
-        let end = narrow(out.end);
-        out.pieces.push(Piece { start, end, from: narrow(from), to: narrow(to) });
     }
 
     #[cold]
@@ -155,56 +184,18 @@ impl<'t, 's> Scan<'t, 's> {
         }
     }
 
-    /// Characters of scripts without spaces, each with its marks; gives the end.
-    fn characters(&mut self, start: usize, first: (Letter, usize)) -> usize {
-        let (mut end, mut next) = (start, first);
-        while next.0.is_character() {
-            let (letter, from) = (next.0, end);
-            end += next.1;
-            next = self.east_asian(end);
-            let is_attached = next.0.is_attached() || next.0.is_voicing();
-            if !is_attached && let Some((bytes, length, _)) = letter.folded(0) {
-                let place = self.out.end;
-                self.out.put(bytes.to_le_bytes(), length);
-                self.out.has_empty |= length == 0;
-                self.piece((from, end), place);
-                continue;
-            }
-            let mut open = self.open(from);
-            self.take(&mut open, letter, end);
-            while next.0.is_attached() || next.0.is_voicing() {
-                end += next.1;
-                self.take(&mut open, next.0, end);
-                next = self.letter(end);
-            }
-            self.close(&open);
-        }
-        end
-    }
-
-    /// The same as [`letter`](Self::letter), faster for what Chinese and Japanese is written in.
+    /// What a character is to a run of them.
     #[inline]
-    fn east_asian(&self, at: usize) -> (Letter, usize) {
+    fn kind(&self, at: usize) -> Kind {
         let three = self.bytes.get(at..).and_then(|rest| rest.first_chunk::<3>());
-        if let Some([first @ 0xE3..=0xE9, second, third]) = three {
-            let low = u32::from(second & 0x3F) << 6 | u32::from(third & 0x3F);
-            let code = u32::from(first & 0x0F) << 12 | low;
-            if let 0x3000..=0x30FF = code {
-                let letter = self.kana.get(low as usize & 0xFF).copied();
-                return (letter.unwrap_or(Letter::NOTHING), 3);
-            }
-            if code >= 0x4E00 {
-                return (Letter::han(code), 3);
-            }
-        }
-        self.letter(at)
+        three.map_or(Kind::Other, |three| self.kinds.of(*three))
     }
 
     /// One word, or several joined by hyphens; gives the end.
     #[inline]
     fn chain(&mut self, start: usize) -> usize {
         let mut at = self.word(start);
-        let first = self.out.pieces.len().saturating_sub(1);
+        let first = self.out.count.saturating_sub(1);
         loop {
             let next = match self.bytes.get(at).copied() {
                 Some(b'-') => at + 1,
@@ -219,7 +210,7 @@ impl<'t, 's> Scan<'t, 's> {
             }
             at = self.word(next);
         }
-        let last = self.out.pieces.len().saturating_sub(1);
+        let last = self.out.count.saturating_sub(1);
         if last > first {
             self.out.chains.push(Chain { first: narrow(first), last: narrow(last) });
         }

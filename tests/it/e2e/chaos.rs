@@ -6,17 +6,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::e2e::Desk;
-use crate::e2e::Process;
 use crate::e2e::RULES;
-use crate::e2e::Receiver;
 use crate::e2e::ask;
 use crate::e2e::flow::events;
-use crate::e2e::flow::leases_taken;
 use crate::e2e::flow::load;
 use crate::e2e::flow::push_all;
-use crate::e2e::subscribe;
-use crate::e2e::wait_ready;
 use crate::support::nats::Server;
+use crate::support::running::Running;
 
 /// Kills of each kind of process.
 const KILLS: usize = 20;
@@ -46,15 +42,9 @@ impl Pusher {
 
 /// What one process makes of the load, undisturbed.
 async fn undisturbed() -> BTreeSet<(String, u64, String)> {
-    let desk = Desk::new(RULES);
-    let receiver = Receiver::default();
-    let url = receiver.start().await;
-    let process = desk.run();
-    let api = process.api();
-    wait_ready(&api);
-    subscribe(&api, &url);
-    push_all(|| api.clone(), &load(ARTICLES, RINGING), 50);
-    events(&receiver, RINGING)
+    let running = Running::alone(Desk::new(RULES)).await;
+    push_all(|| running.api.clone(), &load(ARTICLES, RINGING), 50);
+    events(&running.receiver, RINGING)
 }
 
 /// Some time in which the process is in the middle of something.
@@ -66,23 +56,18 @@ fn pause() {
 async fn one_process_killed_again_and_again_loses_nothing() {
     let _alone = crate::e2e::HEAVY.lock().await;
     let expected = undisturbed().await;
-    let desk = Desk::new(RULES);
-    let receiver = Receiver::default();
-    let url = receiver.start().await;
-    let mut process = desk.run();
-    wait_ready(&process.api());
-    subscribe(&process.api(), &url);
-    let pusher = Pusher::start(process.api());
+    let Running { desk, receiver, mut workers, api, .. } = Running::alone(Desk::new(RULES)).await;
+    let pusher = Pusher::start(api);
     let mut kills = 0;
     while kills < KILLS {
         pause();
-        process.kill();
-        process = desk.run();
-        pusher.moved(process.api());
+        workers[0].kill();
+        workers[0] = desk.run();
+        pusher.moved(workers[0].api());
         kills += 1;
     }
     pusher.thread.join().unwrap();
-    let _shown = Shown(process.api());
+    let _shown = Shown(workers[0].api());
     assert_eq!(events(&receiver, RINGING), expected);
 }
 
@@ -104,17 +89,10 @@ async fn workers_and_the_server_killed_again_and_again_lose_nothing() {
     let _alone = crate::e2e::HEAVY.lock().await;
     let Some(mut nats) = Server::start() else { return };
     let expected = undisturbed().await;
-    let desk = Desk::new(RULES);
-    let receiver = Receiver::default();
-    let url = receiver.start().await;
     let kinds = ["api", "rules", "rules", "notifier", "notifier", "ingest"];
-    let mut workers: Vec<Process> =
-        kinds.iter().map(|which| desk.worker(which, &nats.url())).collect();
-    wait_ready(&workers[0].api());
-    leases_taken(&workers[1]);
-    leases_taken(&workers[2]);
-    subscribe(&workers[0].api(), &url);
-    let pusher = Pusher::start(workers[0].api());
+    let Running { desk, receiver, mut workers, api, .. } =
+        Running::divided(Desk::new(RULES), &kinds, &nats).await;
+    let pusher = Pusher::start(api);
     for round in 0..KILLS {
         for place in [0, 1 + round % 2, 3 + round % 2, 5] {
             pause();

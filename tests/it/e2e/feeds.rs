@@ -24,8 +24,6 @@ use wirebell::bus::Embedded;
 use wirebell::bus::EmbeddedSettings;
 use wirebell::bus::From;
 use wirebell::bus::Limits;
-use wirebell::bus::Nats;
-use wirebell::bus::NatsSettings;
 use wirebell::bus::Put;
 use wirebell::bus::Selection;
 use wirebell::bus::Stream;
@@ -41,6 +39,7 @@ use crate::e2e::subscribe;
 use crate::e2e::wait_for;
 use crate::e2e::wait_ready;
 use crate::support::nats::Server;
+use crate::support::nats::connect;
 
 const KILLS: usize = 24;
 const FEEDS: usize = 4;
@@ -307,15 +306,7 @@ async fn an_ingest_worker_killed_while_it_reads_feeds_and_files_loses_and_double
     subscribe(&workers[0].api(), &url);
     let ingest = desk.worker("ingest", &nats.url());
     first_polls_done(&ingest);
-    let settings = NatsSettings {
-        url: nats.url(),
-        credentials: None,
-        ca: None,
-        role: "test".into(),
-        replicas: 1,
-        limits: Limits::default(),
-    };
-    let bus = Nats::connect(settings).await.unwrap();
+    let bus = connect(&nats.url()).await;
     let start = || desk.worker("ingest", &nats.url());
     let age = async || make_due(&bus).await;
     let _ingest = kill_again_and_again(&mut press, ingest, start, age).await;

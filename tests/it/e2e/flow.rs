@@ -11,9 +11,8 @@ use crate::e2e::Process;
 use crate::e2e::RULES;
 use crate::e2e::Receiver;
 use crate::e2e::ask;
-use crate::e2e::subscribe;
-use crate::e2e::wait_ready;
 use crate::support::nats::Server;
+use crate::support::running::Running;
 
 const ARTICLE: &str = "date 2024-01-10 Military talks resume as island goes on alert
 
@@ -49,7 +48,8 @@ fn slice(text: &str, from: &Value, to: &Value) -> String {
 }
 
 /// Pushes the article with the command, and checks what comes.
-fn ring(desk: &Desk, api: &str, receiver: &Receiver, secret: &str) -> Vec<Value> {
+fn ring(running: &Running) -> Vec<Value> {
+    let Running { desk, receiver, api, secret, .. } = running;
     let file = desk.path().join("article.txt");
     std::fs::write(&file, ARTICLE).unwrap();
     let pushed = desk
@@ -83,36 +83,19 @@ fn ring(desk: &Desk, api: &str, receiver: &Receiver, secret: &str) -> Vec<Value>
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_article_rings_the_same_through_one_process_and_through_four_workers() {
-    let one = Desk::new("");
-    let receiver = Receiver::default();
-    let url = receiver.start().await;
-    let mut process = one.run();
-    let api = process.api();
-    wait_ready(&api);
-    let (_, secret) = subscribe(&api, &url);
-    let alone = ring(&one, &api, &receiver, &secret);
+    let mut one = Running::alone(Desk::new("")).await;
+    let alone = ring(&one);
     let topics: Vec<&str> =
         alone.iter().map(|b| b["data"]["alert"]["topic"].as_str().unwrap()).collect();
     assert_eq!(topics, ["air-raid-alert", "military-talks"]);
-    assert_eq!(process.stop(), Some(0), "{}", process.log());
+    one.stop();
 
     let Some(nats) = Server::start() else { return };
-    let desk = Desk::new("");
-    let receiver = Receiver::default();
-    let url = receiver.start().await;
-    let mut workers: Vec<Process> = ["api", "ingest", "rules", "notifier"]
-        .iter()
-        .map(|which| desk.worker(which, &nats.url()))
-        .collect();
-    let api = workers[0].api();
-    wait_ready(&api);
-    leases_taken(&workers[2]);
-    let (_, secret) = subscribe(&api, &url);
-    let divided = ring(&desk, &api, &receiver, &secret);
+    let kinds = ["api", "ingest", "rules", "notifier"];
+    let mut four = Running::divided(Desk::new(""), &kinds, &nats).await;
+    let divided = ring(&four);
     assert_eq!(alone, divided);
-    for worker in &mut workers {
-        assert_eq!(worker.stop(), Some(0), "{}", worker.log());
-    }
+    four.stop();
 }
 
 /// A first-ever cursor starts at the end of the log: what is pushed before rings nobody.
@@ -175,32 +158,19 @@ pub(crate) fn events(receiver: &Receiver, count: usize) -> BTreeSet<(String, u64
 async fn two_workers_of_each_kind_decide_what_one_process_decides() {
     let _alone = crate::e2e::HEAVY.lock().await;
     let articles = load(2_000, 300);
-    let desk = Desk::new(RULES);
-    let receiver = Receiver::default();
-    let url = receiver.start().await;
-    let process = desk.run();
-    let api = process.api();
-    wait_ready(&api);
-    subscribe(&api, &url);
-    push_all(|| api.clone(), &articles, 50);
-    let alone = events(&receiver, 300);
-    drop(process);
+    let one = Running::alone(Desk::new(RULES)).await;
+    push_all(|| one.api.clone(), &articles, 50);
+    let alone = events(&one.receiver, 300);
+    drop(one);
 
     let Some(nats) = Server::start() else { return };
-    let desk = Desk::new(RULES);
-    let receiver = Receiver::default();
-    let url = receiver.start().await;
     let kinds = ["api", "rules", "rules", "notifier", "notifier"];
-    let workers: Vec<Process> = kinds.iter().map(|w| desk.worker(w, &nats.url())).collect();
-    let api = workers[0].api();
-    wait_ready(&api);
-    leases_taken(&workers[1]);
-    leases_taken(&workers[2]);
-    subscribe(&api, &url);
-    push_all(|| api.clone(), &articles, 50);
-    let divided = events(&receiver, 300);
+    let many = Running::divided(Desk::new(RULES), &kinds, &nats).await;
+    push_all(|| many.api.clone(), &articles, 50);
+    let divided = events(&many.receiver, 300);
     assert_eq!(alone, divided);
-    let sequences: Vec<u64> = receiver
+    let sequences: Vec<u64> = many
+        .receiver
         .hooks()
         .iter()
         .map(|h| h.json()["data"]["event"]["sequence"].as_u64().unwrap())
@@ -210,25 +180,20 @@ async fn two_workers_of_each_kind_decide_what_one_process_decides() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receiver_that_fails_gets_the_same_webhook_again_and_the_ping_works() {
-    let desk = Desk::new(RULES);
-    let receiver = Receiver::default();
-    let url = receiver.start().await;
-    let process = desk.run();
-    let api = process.api();
-    wait_ready(&api);
-    let (id, secret) = subscribe(&api, &url);
+    let running = Running::alone(Desk::new(RULES)).await;
+    let Running { receiver, api, subscription: id, secret, .. } = &running;
     let (status, _) =
         ask("POST", &format!("{api}/v1/subscriptions/{id}/test"), "application/json", b"{}")
             .unwrap();
     assert_eq!(status, 202);
     let ping = receiver.wait_for(1);
     let ping = &ping.values().next().unwrap()[0];
-    ping.verify(&secret);
+    ping.verify(secret);
     assert_eq!(ping.json()["type"], "test.ping");
     receiver.refuse(1);
     push_all(|| api.clone(), &load(3, 3), 3);
     let hooks = receiver.wait_for(4);
-    hooks.values().flatten().for_each(|hook| hook.verify(&secret));
+    hooks.values().flatten().for_each(|hook| hook.verify(secret));
     let (_, shown) = ask("GET", &format!("{api}/v1/subscriptions/{id}"), "", b"").unwrap();
     assert_eq!(shown["topics"], json!(["*"]));
     assert!(shown.get("secret").is_none() && !shown.to_string().contains("whsec_"));
@@ -257,20 +222,15 @@ fn the_demonstration_ends_after_its_last_expected_webhook() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_ends_and_takes_back_with_a_reason_that_is_told() {
-    let desk = Desk::new(RULES);
-    let receiver = Receiver::default();
-    let url = receiver.start().await;
-    let process = desk.run();
-    let api = process.api();
-    wait_ready(&api);
-    subscribe(&api, &url);
+    let running = Running::alone(Desk::new(RULES)).await;
+    let Running { desk, receiver, api, .. } = &running;
     let body = json!({"title": "A siren", "body": "x"}).to_string();
     let articles = format!("{api}/v1/articles");
     ask("POST", &articles, "application/json", body.as_bytes()).unwrap();
     let opened = receiver.wait_for(1).into_values().next().unwrap().remove(0).json();
     let alert = opened["data"]["alert"]["id"].as_str().unwrap();
     let decide = |what: &str, reason: &str| {
-        let args = ["alerts", what, alert, "--reason", reason, "--by", "night desk", "--api", &api];
+        let args = ["alerts", what, alert, "--reason", reason, "--by", "night desk", "--api", api];
         let done = desk.command(&args).output().unwrap();
         (done.status.code(), String::from_utf8(done.stderr).unwrap())
     };

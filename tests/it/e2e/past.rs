@@ -12,10 +12,10 @@ use crate::e2e::Process;
 use crate::e2e::Receiver;
 use crate::e2e::ask;
 use crate::e2e::flow::leases_taken;
-use crate::e2e::subscribe;
 use crate::e2e::wait_for;
 use crate::e2e::wait_ready;
 use crate::support::nats::Server;
+use crate::support::running::Running;
 
 const RULES: &str = "version: 1
 rules:
@@ -129,26 +129,22 @@ fn settled_why(api: &str, alert: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn why_tells_the_same_before_and_after_a_restart_with_other_rules() {
-    let desk = Desk::new(RULES);
-    let receiver = Receiver::default();
-    let url = receiver.start().await;
-    let mut process = desk.run();
-    let api = process.api();
-    wait_ready(&api);
-    let (subscription, _) = subscribe(&api, &url);
-    let (alert, ids) = live(&api);
+    let mut running = Running::alone(Desk::new(RULES)).await;
+    let Running { desk, receiver, api, subscription, .. } = &running;
+    let (alert, ids) = live(api);
     receiver.wait_for(3);
-    let before = settled_why(&api, &alert);
-    check_why(&before, &ids, &subscription);
-    assert_eq!(process.stop(), Some(0), "{}", process.log());
+    let before = settled_why(api, &alert);
+    check_why(&before, &ids, subscription);
 
     let other = "version: 1\nrules:\n  - {id: bell, any: [bell]}\n";
     std::fs::write(desk.path().join("config/rules.yaml"), other).unwrap();
+    running.stop();
+    let desk = &running.desk;
     let process = desk.run();
     let api = process.api();
     wait_ready(&api);
     assert_eq!(settled_why(&api, &alert), before);
-    let text = printed(&wirebell(&desk, &api, &["why", &alert]));
+    let text = printed(&wirebell(desk, &api, &["why", &alert]));
     for words in [
         "#2   alert.confirmed  critical confirmed, 2 independent",
         "joined     copycat: Sirens",
@@ -162,25 +158,19 @@ async fn why_tells_the_same_before_and_after_a_restart_with_other_rules() {
     if std::env::var_os("WIREBELL_SHOW").is_some() {
         println!("{text}");
     }
-    let unknown = wirebell(&desk, &api, &["why", "alr_none"]);
+    let unknown = wirebell(desk, &api, &["why", "alr_none"]);
     assert_eq!(unknown.status.code(), Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn why_reads_the_same_from_nats() {
     let Some(nats) = Server::start() else { return };
-    let desk = Desk::new(RULES);
-    let receiver = Receiver::default();
-    let url = receiver.start().await;
-    let workers: Vec<Process> =
-        ["api", "rules", "notifier"].iter().map(|w| desk.worker(w, &nats.url())).collect();
-    let api = workers[0].api();
-    wait_ready(&api);
-    leases_taken(&workers[1]);
-    let (subscription, _) = subscribe(&api, &url);
-    let (alert, ids) = live(&api);
+    let kinds = ["api", "rules", "notifier"];
+    let running = Running::divided(Desk::new(RULES), &kinds, &nats).await;
+    let Running { receiver, api, subscription, .. } = &running;
+    let (alert, ids) = live(api);
     receiver.wait_for(3);
-    check_why(&settled_why(&api, &alert), &ids, &subscription);
+    check_why(&settled_why(api, &alert), &ids, subscription);
 }
 
 /// Subscribes to what `wanted` says; answers the id.

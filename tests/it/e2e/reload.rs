@@ -8,9 +8,9 @@ use crate::e2e::Process;
 use crate::e2e::RULES;
 use crate::e2e::Receiver;
 use crate::e2e::ask;
-use crate::e2e::subscribe;
 use crate::e2e::wait_for;
 use crate::e2e::wait_ready;
+use crate::support::running::Running;
 
 /// Replaces a file as editors do: written beside, then renamed over it.
 fn replace(desk: &Desk, name: &str, text: &str) {
@@ -58,62 +58,49 @@ fn rung(receiver: &Receiver, count: usize) -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rules_follow_their_files_and_a_bad_file_changes_nothing() {
-    let desk = Desk::new(RULES);
-    let receiver = Receiver::default();
-    let url = receiver.start().await;
-    let mut process = desk.run();
-    let api = process.api();
-    wait_ready(&api);
-    subscribe(&api, &url);
-    push(&api, "One siren");
-    let first = rung(&receiver, 1)[0].1.clone();
-    assert_eq!(reload_metric(&api, "rules"), "1");
+    let mut running = Running::alone(Desk::new(RULES)).await;
+    let Running { desk, receiver, api, .. } = &running;
+    push(api, "One siren");
+    let first = rung(receiver, 1)[0].1.clone();
+    assert_eq!(reload_metric(api, "rules"), "1");
 
-    replace(&desk, "rules.yaml", "version: 1\nrules:\n  - {id: siren, anny: [bell]}\n");
-    wait_for_part(
-        &api,
-        "config.rules",
-        "rules.yaml:3:17: a rule has no key anny: did you mean any",
-    );
-    assert_eq!(reload_metric(&api, "rules"), "0");
+    replace(desk, "rules.yaml", "version: 1\nrules:\n  - {id: siren, anny: [bell]}\n");
+    wait_for_part(api, "config.rules", "rules.yaml:3:17: a rule has no key anny: did you mean any");
+    assert_eq!(reload_metric(api, "rules"), "0");
     let failing =
         "version: 1\nrules:\n  - {id: siren, any: [bell], tests: {should_match: [siren]}}\n";
-    replace(&desk, "rules.yaml", failing);
-    wait_for_part(&api, "config.rules", "should match");
-    push(&api, "Two sirens and a siren");
-    assert_eq!(rung(&receiver, 2)[1], ("siren".to_owned(), first.clone()));
+    replace(desk, "rules.yaml", failing);
+    wait_for_part(api, "config.rules", "should match");
+    push(api, "Two sirens and a siren");
+    assert_eq!(rung(receiver, 2)[1], ("siren".to_owned(), first.clone()));
 
-    replace(&desk, "rules.yaml", "version: 1\nrules:\n  - {id: bell, any: [bell]}\n");
-    wait_for_part(&api, "config.rules", "\"ready\"");
-    assert_eq!(reload_metric(&api, "rules"), "1");
-    push(&api, "No rule knows a siren now");
-    push(&api, "A bell");
-    let third = rung(&receiver, 3)[2].clone();
+    replace(desk, "rules.yaml", "version: 1\nrules:\n  - {id: bell, any: [bell]}\n");
+    wait_for_part(api, "config.rules", "\"ready\"");
+    assert_eq!(reload_metric(api, "rules"), "1");
+    push(api, "No rule knows a siren now");
+    push(api, "A bell");
+    let third = rung(receiver, 3)[2].clone();
     assert_eq!(third.0, "bell");
     assert_ne!(third.1, first);
 
     std::fs::remove_file(desk.path().join("config/rules.yaml")).unwrap();
-    wait_for_part(&api, "config.rules", "the files are gone");
+    wait_for_part(api, "config.rules", "the files are gone");
     let folder = desk.path().join("config/rules");
     std::fs::create_dir(&folder).unwrap();
-    replace(&desk, "rules/one.yaml", "version: 1\nrules:\n  - {id: horn, any: [horn]}\n");
-    wait_for_part(&api, "config.rules", "\"ready\"");
-    push(&api, "Another bell and a horn");
-    assert_eq!(rung(&receiver, 4)[3].0, "horn");
+    replace(desk, "rules/one.yaml", "version: 1\nrules:\n  - {id: horn, any: [horn]}\n");
+    wait_for_part(api, "config.rules", "\"ready\"");
+    push(api, "Another bell and a horn");
+    assert_eq!(rung(receiver, 4)[3].0, "horn");
     assert_eq!(receiver.hooks().len(), 4);
-    assert_eq!(process.stop(), Some(0), "{}", process.log());
-    assert!(process.log().contains("Configuration not reloaded"), "{}", process.log());
+    running.stop();
+    let log = running.workers[0].log();
+    assert!(log.contains("Configuration not reloaded"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sources_follow_their_file_and_what_was_read_is_not_read_twice() {
-    let desk = Desk::new(RULES);
-    let receiver = Receiver::default();
-    let url = receiver.start().await;
-    let process = desk.run();
-    let api = process.api();
-    wait_ready(&api);
-    subscribe(&api, &url);
+    let running = Running::alone(Desk::new(RULES)).await;
+    let Running { desk, receiver, api, workers, .. } = &running;
     let source = |id: &str| {
         let path = desk.path().join(id);
         std::fs::create_dir_all(&path).unwrap();
@@ -126,20 +113,20 @@ async fn sources_follow_their_file_and_what_was_read_is_not_read_twice() {
         std::fs::rename(beside, path).unwrap();
     };
     let (left, right) = (source("left"), source("right"));
-    replace(&desk, "sources.yaml", &format!("sources:\n{left}"));
+    replace(desk, "sources.yaml", &format!("sources:\n{left}"));
     drop_in("left", "one.txt");
     receiver.wait_for(1);
-    replace(&desk, "sources.yaml", "sources:\n  - {id: left, foldr: x}\n");
-    wait_for_part(&api, "config.sources", "did you mean folder");
-    assert_eq!(reload_metric(&api, "sources"), "0");
+    replace(desk, "sources.yaml", "sources:\n  - {id: left, foldr: x}\n");
+    wait_for_part(api, "config.sources", "did you mean folder");
+    assert_eq!(reload_metric(api, "sources"), "0");
     drop_in("left", "two.txt");
     receiver.wait_for(2);
-    replace(&desk, "sources.yaml", &format!("sources:\n{left}{right}"));
-    wait_for_part(&api, "config.sources", "\"ready\"");
+    replace(desk, "sources.yaml", &format!("sources:\n{left}{right}"));
+    wait_for_part(api, "config.sources", "\"ready\"");
     drop_in("right", "three.txt");
     receiver.wait_for(3);
     assert_eq!(receiver.hooks().len(), 3);
-    asked_by_a_signal(&process);
+    asked_by_a_signal(&workers[0]);
 }
 
 fn asked_by_a_signal(process: &Process) {

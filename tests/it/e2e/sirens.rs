@@ -10,13 +10,9 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::e2e::Desk;
-use crate::e2e::Process;
-use crate::e2e::Receiver;
-use crate::e2e::flow::leases_taken;
 use crate::e2e::flow::push_all;
-use crate::e2e::subscribe;
-use crate::e2e::wait_ready;
 use crate::support::nats::Server;
+use crate::support::running::Running;
 
 const AREAS: usize = 28;
 /// Rules, so that more than one shard is at work.
@@ -70,29 +66,23 @@ fn messages(random: &mut fastrand::Rng) -> Vec<Value> {
 async fn each_span_opens_once_and_ends_once_while_rules_workers_die() {
     let _alone = crate::e2e::HEAVY.lock().await;
     let Some(nats) = Server::start() else { return };
-    let desk = Desk::new(&rules());
-    let receiver = Receiver::default();
-    let url = receiver.start().await;
-    let api = desk.worker("api", &nats.url());
-    let _notifier = desk.worker("notifier", &nats.url());
-    let mut workers: Vec<Process> = (0..4).map(|_| desk.worker("rules", &nats.url())).collect();
-    wait_ready(&api.api());
-    workers.iter().for_each(leases_taken);
-    subscribe(&api.api(), &url);
+    let kinds = ["api", "notifier", "rules", "rules", "rules", "rules"];
+    let Running { desk, receiver, mut workers, api, .. } =
+        Running::divided(Desk::new(&rules()), &kinds, &nats).await;
     let messages = messages(&mut fastrand::Rng::with_seed(7));
     let wanted = messages.len();
     let done = Arc::new(AtomicBool::new(false));
     let pushing = std::thread::spawn({
-        let (base, done) = (api.api(), done.clone());
+        let done = done.clone();
         move || {
-            push_all(|| base.clone(), &messages, 40);
+            push_all(|| api.clone(), &messages, 40);
             done.store(true, Ordering::Release);
         }
     });
     let mut round = 0;
     while !done.load(Ordering::Acquire) || round < 8 {
         std::thread::sleep(Duration::from_millis(fastrand::u64(300..1_500)));
-        let place = round % workers.len();
+        let place = 2 + round % 4;
         workers[place].kill();
         workers[place] = desk.worker("rules", &nats.url());
         round += 1;

@@ -18,8 +18,6 @@ use wirebell::bus::Embedded;
 use wirebell::bus::EmbeddedSettings;
 use wirebell::bus::From;
 use wirebell::bus::Limits;
-use wirebell::bus::Nats;
-use wirebell::bus::NatsSettings;
 use wirebell::bus::Selection;
 use wirebell::bus::Stream;
 use wirebell::bus::Until;
@@ -39,6 +37,7 @@ use wirebell::worker::rules;
 
 use crate::steps::dying::Death;
 use crate::steps::dying::Dying;
+use crate::support::nats::connect;
 
 const ORDERS: &str = "WIREBELL_TEST_ORDERS";
 
@@ -106,7 +105,7 @@ impl Orders {
                     Box::pin(carry_out(bus, self.work, self.death)).await;
                 }
                 Place::Nats(url) => {
-                    let bus = nats(url).await;
+                    let bus = connect(&url).await;
                     Box::pin(carry_out(bus, self.work, self.death)).await;
                 }
             }
@@ -123,22 +122,8 @@ pub(super) async fn embedded(folder: PathBuf) -> Embedded {
     Embedded::open(EmbeddedSettings { folder, limits: Limits::default() }).await.unwrap()
 }
 
-pub(super) async fn nats(url: String) -> Nats {
-    let settings = NatsSettings {
-        url,
-        credentials: None,
-        ca: None,
-        role: "test".into(),
-        replicas: 1,
-        limits: Limits::default(),
-    };
-    let bus = Nats::connect(settings).await.unwrap();
-    crate::bus::again(|| bus.end(Stream::Articles)).await;
-    bus
-}
-
 async fn carry_out<B: Bus>(bus: B, work: Work, death: Option<Death>) {
-    let dying = Dying::new(bus.clone(), death);
+    let dying = Dying::on(bus.clone(), death);
     let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
     match work {
         Work::Publish => publish(&dying).await,

