@@ -112,6 +112,7 @@ impl Place {
 
 pub use deliver::DeliverFigures;
 pub use deliver::Settings as DeliverSettings;
+pub use deliver::Trouble;
 pub use deliver::deliver;
 pub use making::Mix;
 pub use matching::MatchFigures;

@@ -246,16 +246,18 @@ pub(super) async fn bench(args: args::bench::Bench, with: &Invocation) -> Result
     Ok(())
 }
 
-async fn bench_deliver(
-    args: args::bench::BenchDeliver,
-    with: &Invocation,
-) -> Result<(), Failure> {
+async fn bench_deliver(args: args::bench::BenchDeliver, with: &Invocation) -> Result<(), Failure> {
     let settings = app::bench::DeliverSettings {
         nats: args.nats,
         data: args.data,
         endpoints: args.endpoints,
         count: args.count,
         subscriptions: args.subscriptions,
+        trouble: args.trouble.map(|endpoints| app::bench::Trouble {
+            endpoints,
+            hanging: args.hanging,
+            others: args.failing,
+        }),
     };
     let figures = app::bench::deliver(settings).await?;
     with.output.print(&figures, || serde_json::to_string_pretty(&figures).unwrap_or_default());

@@ -2,6 +2,7 @@
 //! and one event to very many.
 
 mod hook;
+mod trouble;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,9 +44,12 @@ use crate::model::names;
 use crate::telemetry::Board;
 use crate::worker::lease;
 use crate::worker::notifier;
+use trouble::TroubleFigures;
 
 /// Requests over new connections.
 const COLD: u32 = 2_000;
+/// Most subscriptions that are tidied away.
+const TIDIED: usize = 20_000;
 /// Records written at once.
 const GROUP: usize = 1_000;
 
@@ -62,6 +66,19 @@ pub struct Settings {
     pub count: u32,
     /// Subscriptions that one event goes to; none to leave that out.
     pub subscriptions: Option<u32>,
+    /// Endpoints of which some are in trouble; none to leave that out.
+    pub trouble: Option<Trouble>,
+}
+
+/// Endpoints, and how many of them are in trouble.
+#[derive(Clone, Copy, Debug)]
+pub struct Trouble {
+    /// All of them.
+    pub endpoints: u32,
+    /// So many never answer.
+    pub hanging: u32,
+    /// So many refuse connections, as many drip a byte a second, and as many answer 500.
+    pub others: u32,
 }
 
 /// Figures of `bench deliver`.
@@ -79,6 +96,8 @@ pub struct DeliverFigures {
     cold_tls_per_s: f64,
     #[serde(flatten)]
     wide: Option<WideFigures>,
+    #[serde(flatten)]
+    trouble: Option<TroubleFigures>,
 }
 
 /// Figures of one event to very many.
@@ -126,6 +145,10 @@ async fn measure<B: Bus>(
         Some(subscriptions) => Some(wide(&bus, (hook, &count), subscriptions).await?),
         None => None,
     };
+    let trouble = match settings.trouble {
+        Some(trouble) => Some(trouble::trouble(&bus, trouble).await?),
+        None => None,
+    };
     stop.cancel();
     while tasks.join_next().await.is_some() {}
     bus.close().await;
@@ -139,6 +162,7 @@ async fn measure<B: Bus>(
         ratio: warm / floor_per_s,
         cold_tls_per_s,
         wide,
+        trouble,
     })
 }
 
@@ -163,7 +187,7 @@ async fn warm<B: Bus>(
     settings: &Settings,
 ) -> anyhow::Result<f64> {
     let run = fastrand::u32(..);
-    let ids = subscribe(bus, hook, settings.endpoints).await?;
+    let ids = subscribe(bus, &urls(hook, settings.endpoints)).await?;
     let events = settings.count / settings.endpoints.max(1);
     publish(bus, run, events).await?;
     let expected = u64::from(events) * u64::from(settings.endpoints);
@@ -224,7 +248,7 @@ async fn wide<B: Bus>(
 ) -> anyhow::Result<WideFigures> {
     const ALERTS: u32 = 1_000;
     publish(bus, fastrand::u32(..), ALERTS).await?;
-    let ids = subscribe(bus, hook, subscriptions).await?;
+    let ids = subscribe(bus, &urls(hook, subscriptions)).await?;
     // The first notifier writes their records: a restart finds them.
     let (stop, mut running) = start(bus);
     until_written(bus, ids.len()).await?;
@@ -274,7 +298,8 @@ fn start<B: Bus>(bus: &B) -> (CancellationToken, Running) {
 
 fn start_with<B: Bus>(bus: &B, board: Board) -> (CancellationToken, Running) {
     let owner = format!("bench-{:08x}", fastrand::u32(..));
-    let leases = lease::Settings::new("notifier", crate::model::id::SHARDS, owner, Duration::from_secs(5));
+    let leases =
+        lease::Settings::new("notifier", crate::model::id::SHARDS, owner, Duration::from_secs(5));
     let settings = notifier::Settings {
         leases: lease::Settings { sole: true, ..leases },
         clock: Clock::System,
@@ -293,20 +318,20 @@ fn start_with<B: Bus>(bus: &B, board: Board) -> (CancellationToken, Running) {
     (stop, running)
 }
 
-async fn subscribe<B: Bus>(
-    bus: &B,
-    hook: SocketAddr,
-    count: u32,
-) -> anyhow::Result<Vec<SubscriptionId>> {
+fn urls(hook: SocketAddr, count: u32) -> Vec<String> {
+    (0..count).map(|n| format!("http://{hook}/{n}")).collect()
+}
+
+async fn subscribe<B: Bus>(bus: &B, urls: &[String]) -> anyhow::Result<Vec<SubscriptionId>> {
     let now = Time::from_millis(Clock::System.now_ms()).to_string();
     let end = bus.end(Stream::Events).await?;
     let secret = signature::secret_from_random(std::array::from_fn(|_| fastrand::u8(..)));
     let mut ids = Vec::new();
     let mut group = Vec::new();
-    for n in 0..count {
+    for (n, url) in urls.iter().enumerate() {
         let id = SubscriptionId::from_random(std::array::from_fn(|_| fastrand::u8(..)));
         let subscription: Subscription = serde_json::from_value(serde_json::json!({
-            "v": 1, "id": id, "url": format!("http://{hook}/{n}"), "description": "bench",
+            "v": 1, "id": id, "url": url, "description": "bench",
             "keys": [{"secret": secret.expose()}],
             "filters": [{"number": 1, "effective_after": end, "filter": {"topics": ["*"]}}],
             "created_at": now, "updated_at": now,
@@ -314,7 +339,7 @@ async fn subscribe<B: Bus>(
         let value = Bytes::from(serde_json::to_vec(&subscription)?);
         group.push(Put { key: id.to_string(), value, expect: None });
         ids.push(id);
-        if group.len() == GROUP || n + 1 == count {
+        if group.len() == GROUP || n + 1 == urls.len() {
             for outcome in bus.put_all(Bucket::Subscriptions, std::mem::take(&mut group)).await? {
                 outcome?;
             }
@@ -323,14 +348,23 @@ async fn subscribe<B: Bus>(
     Ok(ids)
 }
 
+/// Tidies away, so that the next figure does not serve them; very many go with the folder.
 async fn unsubscribe<B: Bus>(bus: &B, ids: Vec<SubscriptionId>) -> anyhow::Result<()> {
-    // Few are tidied away, so that the next figure does not serve them; very many go with the
-    // folder.
-    for id in ids.iter().take(GROUP) {
-        for bucket in [Bucket::Subscriptions, Bucket::Deliveries] {
-            if let Some(entry) = bus.get(bucket, id.as_str()).await? {
-                bus.delete(bucket, id.as_str(), entry.revision).await?;
-            }
+    for group in ids.chunks(64).take(TIDIED / 64) {
+        let mut removals: JoinSet<Result<(), crate::bus::Error>> = JoinSet::new();
+        for id in group.iter().cloned() {
+            let bus = bus.clone();
+            removals.spawn(async move {
+                for bucket in [Bucket::Subscriptions, Bucket::Deliveries] {
+                    if let Some(entry) = bus.get(bucket, id.as_str()).await? {
+                        bus.delete(bucket, id.as_str(), entry.revision).await?;
+                    }
+                }
+                Ok(())
+            });
+        }
+        while let Some(removed) = removals.join_next().await {
+            removed??;
         }
     }
     Ok(())

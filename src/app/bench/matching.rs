@@ -7,11 +7,11 @@ use std::time::Instant;
 use anyhow::Context;
 use serde::Serialize;
 
-use crate::app::bench::resident;
 use crate::app::bench::count_f64;
 use crate::app::bench::making;
 use crate::app::bench::making::Mix;
 use crate::app::bench::percentile;
+use crate::app::bench::resident;
 use crate::model::Article;
 use crate::rules::RuleSet;
 use crate::rules::Scratch;

@@ -40,6 +40,15 @@ pub(in crate::cli) struct BenchDeliver {
     /// Also measure one event to so many subscriptions after a restart
     #[arg(long, value_name = "N")]
     pub(in crate::cli) subscriptions: Option<u32>,
+    /// Also compare so many endpoints with and without some of them in trouble
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) trouble: Option<u32>,
+    /// So many of these never answer
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "trouble")]
+    pub(in crate::cli) hanging: u32,
+    /// So many refuse, as many drip a byte a second, as many answer 500
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "trouble")]
+    pub(in crate::cli) failing: u32,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

@@ -188,8 +188,7 @@ impl Endpoint {
         let room = self.unwritten() < UNWRITTEN;
         let barrier = self.barrier();
         let may = |seq: u64| room && barrier.is_none_or(|barrier| seq <= barrier);
-        let replay =
-            if self.replayed.front().is_some() { Choice::Replay } else { Choice::Nothing };
+        let replay = if self.replayed.front().is_some() { Choice::Replay } else { Choice::Nothing };
         if self.cap() == 1 {
             return match self.pending.front() {
                 Some(first) if may(first.out.seq) => Choice::Pending(0),

@@ -41,7 +41,8 @@ pub(super) async fn plain(
             connections.spawn(async move {
                 let service = service_fn(|request| answer(request, Some(&count), false));
                 let io = TokioIo::new(stream);
-                let serving = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
+                let serving =
+                    hyper::server::conn::http1::Builder::new().serve_connection(io, service);
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => {}
@@ -62,7 +63,8 @@ pub(super) async fn encrypted(
     let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()])
         .context("making a certificate")?;
     let certificate = made.cert.der().clone();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
+    let key =
+        PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -88,7 +90,10 @@ pub(super) async fn encrypted(
     Ok((address, certificate))
 }
 
-async fn accepted(listener: &TcpListener, stop: &CancellationToken) -> Option<TcpStream> {
+pub(super) async fn accepted(
+    listener: &TcpListener,
+    stop: &CancellationToken,
+) -> Option<TcpStream> {
     loop {
         let stream = tokio::select! {
             biased;
