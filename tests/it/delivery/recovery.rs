@@ -1,0 +1,67 @@
+//! An endpoint that was dead for long.
+
+use std::net::TcpListener;
+
+use serde_json::json;
+use tokio::task::JoinSet;
+use wirebell::bus::Limits;
+
+use crate::bus::Backend;
+use crate::bus::embedded::Folder;
+use crate::bus::nats::Remote;
+use crate::delivery::Notifier;
+use crate::delivery::hook::Hook;
+use crate::delivery::publish;
+use crate::delivery::record;
+use crate::delivery::subscribe;
+use crate::workers::wait_until;
+
+/// Events that wait for a dead endpoint.
+fn backlog() -> usize {
+    std::env::var("WIREBELL_TEST_BACKLOG").map_or(1_500, |n| n.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_endpoint_returns_in_order_on_the_embedded_store() {
+    returns::<Folder>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_endpoint_returns_in_order_on_nats() {
+    returns::<Remote>().await;
+}
+
+async fn returns<T: Backend>() {
+    let Some(backend) = T::start(Limits::default()).await else { return };
+    let bus = backend.bus();
+    // Nobody listens there until later.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let id = subscribe(&bus, &format!("http://{address}/"), json!({})).await;
+    let notifier = Notifier::start(bus.clone(), true);
+    let first = publish(&bus, "first", 3).await;
+    let failing = async || record(&bus, &id).await.is_some_and(|r| r.breaker.failures >= 2);
+    wait_until("failures", failing).await;
+    let rest = publish(&bus, "rest", backlog()).await;
+    let dead = record(&bus, &id).await.unwrap();
+    assert_eq!((dead.sequence, dead.outstanding.len()), (0, 1), "one record, whatever waits");
+    let size = serde_json::to_vec(&dead).unwrap().len();
+    assert!(size < 1_000, "{size} bytes of record");
+    let (hook, mut tasks) = (Hook::default(), JoinSet::new());
+    hook.serve(address, &mut tasks).await;
+    let wanted = first.len() + rest.len();
+    let mut last = 0;
+    while hook.count() < wanted {
+        // As long as it goes on, it may take its time.
+        wait_until("more webhooks", async || hook.count() > last).await;
+        last = hook.count();
+    }
+    let came = hook.came();
+    let ids: Vec<String> = first.iter().chain(&rest).map(|event| format!("{event}-{id}")).collect();
+    assert_eq!(came.iter().map(|c| c.id.clone()).collect::<Vec<_>>(), ids, "once each, in order");
+    assert!(came.iter().zip(1..).all(|(c, n)| c.sequence == n), "sequences have no gap");
+    assert_eq!(hook.most_open(), 1, "one at a time");
+    let settled = u64::try_from(wanted).unwrap();
+    let written = async || record(&bus, &id).await.is_some_and(|r| r.sequence == settled);
+    wait_until("record of it", written).await;
+    notifier.leave().await;
+}
