@@ -3,6 +3,7 @@
 mod bad_input;
 mod chaos;
 mod dates;
+mod endings;
 mod feeds;
 pub(crate) mod flow;
 mod full_disk;
@@ -61,13 +62,16 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(rules: &str) -> Self {
+        Self::with_settings(rules, "egress: {allow: [127.0.0.0/8]}\nlease: 3s\n")
+    }
+
+    pub(crate) fn with_settings(rules: &str, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config");
         std::fs::create_dir(&config).unwrap();
         if !rules.is_empty() {
             std::fs::write(config.join("rules.yaml"), rules).unwrap();
         }
-        let settings = "egress: {allow: [127.0.0.0/8]}\nlease: 3s\n";
         std::fs::write(config.join("wirebell.yaml"), settings).unwrap();
         Self { folder }
     }

@@ -47,6 +47,9 @@ impl Endpoint {
             Work::Ping(request) => {
                 self.ping_under_way = false;
                 self.record.requests_done = self.record.requests_done.max(request.number);
+                if outcome == Outcome::Delivered {
+                    self.try_parked();
+                }
             }
             Work::Event(_, sequence) => self.settle(*sequence, end),
             Work::Replay(_, sequence) => self.settle_replay(*sequence, end),

@@ -135,6 +135,7 @@ impl Endpoint {
                     self.record.paused = None;
                     self.record.breaker.failing = None;
                     self.record.next_attempt = self.record.asked_until.filter(|at| *at > now);
+                    self.try_parked();
                 }
                 RequestKind::Replay { .. } if self.record.replay.is_some() => return None,
                 RequestKind::Replay { from_sequence, only_failed } => {
@@ -230,6 +231,11 @@ impl Endpoint {
         let alert = &ending.logged.event.alert.id;
         let mut earlier = self.pending.iter().take(at);
         earlier.all(|p| p.out.told || p.logged.event.alert.id != *alert)
+    }
+
+    /// Events that were tried apart are tried again at once.
+    pub(super) fn try_parked(&mut self) {
+        self.pending.iter_mut().for_each(|pending| pending.out.next_attempt = None);
     }
 
     /// While a fresh event waits, the next try is not far.

@@ -23,7 +23,8 @@ pub(super) struct Came {
     pub(super) id: String,
     pub(super) path: String,
     pub(super) sequence: u64,
-    pub(super) body: Value,
+    pub(super) event: String,
+    pub(super) body: Bytes,
 }
 
 /// Notes requests and how many were open at once; answers 204.
@@ -79,11 +80,12 @@ async fn take(
     hook.0.most_open.fetch_max(open, Ordering::AcqRel);
     // Lets another request in, if there is one.
     tokio::task::yield_now().await;
-    let body: Value = serde_json::from_slice(&body).unwrap();
+    let read: Value = serde_json::from_slice(&body).unwrap();
+    let event = read["data"]["event"]["id"].as_str().unwrap().to_owned();
     let id = headers.get("webhook-id").unwrap().to_str().unwrap().to_owned();
-    let sequence = body["data"]["event"]["sequence"].as_u64().unwrap();
+    let sequence = read["data"]["event"]["sequence"].as_u64().unwrap();
     let path = uri.path().to_owned();
-    hook.0.came.lock().unwrap().push(Came { id, path, sequence, body });
+    hook.0.came.lock().unwrap().push(Came { id, path, sequence, event, body });
     hook.0.open.fetch_sub(1, Ordering::AcqRel);
     StatusCode::NO_CONTENT
 }

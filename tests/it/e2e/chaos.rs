@@ -15,9 +15,18 @@ use crate::support::nats::Server;
 use crate::support::running::Running;
 
 /// Kills of each kind of process.
-const KILLS: usize = 20;
-const ARTICLES: usize = 3_000;
-const RINGING: usize = 300;
+fn kills() -> usize {
+    std::env::var("WIREBELL_TEST_KILLS").map_or(20, |n| n.parse().unwrap())
+}
+
+/// Enough to push for as long as processes are killed.
+fn articles() -> usize {
+    150 * kills()
+}
+
+fn ringing() -> usize {
+    15 * kills()
+}
 
 /// Pushes in the background, over and over until all is accepted, however often the api dies.
 struct Pusher {
@@ -30,7 +39,7 @@ impl Pusher {
         let api = Arc::new(Mutex::new(api));
         let target = api.clone();
         let thread = std::thread::spawn(move || {
-            push_all(|| target.lock().unwrap().clone(), &load(ARTICLES, RINGING), 5);
+            push_all(|| target.lock().unwrap().clone(), &load(articles(), ringing()), 5);
         });
         Self { api, thread }
     }
@@ -43,8 +52,8 @@ impl Pusher {
 /// What one process makes of the load, undisturbed.
 async fn undisturbed() -> BTreeSet<(String, u64, String)> {
     let running = Running::alone(Desk::new(RULES)).await;
-    push_all(|| running.api.clone(), &load(ARTICLES, RINGING), 50);
-    events(&running.receiver, RINGING)
+    push_all(|| running.api.clone(), &load(articles(), ringing()), 50);
+    events(&running.receiver, ringing())
 }
 
 /// Some time in which the process is in the middle of something.
@@ -58,17 +67,17 @@ async fn one_process_killed_again_and_again_loses_nothing() {
     let expected = undisturbed().await;
     let Running { desk, receiver, mut workers, api, .. } = Running::alone(Desk::new(RULES)).await;
     let pusher = Pusher::start(api);
-    let mut kills = 0;
-    while kills < KILLS {
+    for _ in 0..kills() {
         pause();
         workers[0].kill();
         workers[0] = desk.run();
         pusher.moved(workers[0].api());
-        kills += 1;
     }
     pusher.thread.join().unwrap();
     let _shown = Shown(workers[0].api());
-    assert_eq!(events(&receiver, RINGING), expected);
+    assert_eq!(events(&receiver, ringing()), expected);
+    let (all, events) = (receiver.hooks().len(), ringing());
+    println!("{} kills of each: {events} events, {} requests again", kills(), all - events);
 }
 
 /// Where everything stands, if the test fails.
@@ -93,7 +102,7 @@ async fn workers_and_the_server_killed_again_and_again_lose_nothing() {
     let Running { desk, receiver, mut workers, api, .. } =
         Running::divided(Desk::new(RULES), &kinds, &nats).await;
     let pusher = Pusher::start(api);
-    for round in 0..KILLS {
+    for round in 0..kills() {
         for place in [0, 1 + round % 2, 3 + round % 2, 5] {
             pause();
             workers[place].kill();
@@ -108,5 +117,7 @@ async fn workers_and_the_server_killed_again_and_again_lose_nothing() {
     }
     pusher.thread.join().unwrap();
     let _shown = Shown(workers[0].api());
-    assert_eq!(events(&receiver, RINGING), expected);
+    assert_eq!(events(&receiver, ringing()), expected);
+    let (all, events) = (receiver.hooks().len(), ringing());
+    println!("{} kills of each: {events} events, {} requests again", kills(), all - events);
 }
