@@ -63,9 +63,8 @@ pub(super) async fn pull<B: Bus>(
     let view = View::of(&app, &id).await?;
     let subscription = &view.subscription.id;
     let wanted = after.saturating_add(1);
-    let place = view.record.mark_before(wanted);
-    let place = place.ok_or_else(|| gone(after, view.first_sequence(Lost { first: 0 })))?;
-    let from = app.pulled.better(subscription, wanted, place);
+    let from = app.pulled.better(&view, wanted);
+    let from = from.ok_or_else(|| gone(after, view.first_sequence(Lost { first: 0 })))?;
     let last = Mark { sequence: after, position: from.position };
     let mut page = Gathered { bodies: Vec::new(), bytes: 0, last, more: false };
     let public_url = &app.settings.public_url;
@@ -91,8 +90,8 @@ pub(super) async fn pull<B: Bus>(
             page.more = true;
             app.pulled.note(subscription, at);
         }
-        Walked::There if page.bodies.is_empty() => {}
-        Walked::There => app.pulled.note(subscription, page.last),
+        Walked::There(at) => app.pulled.note(subscription, at),
+        Walked::Stopped => app.pulled.note(subscription, page.last),
     }
     let raw = |bytes| String::from_utf8(bytes).ok().and_then(|s| RawValue::from_string(s).ok());
     let data: Option<Vec<_>> = page.bodies.into_iter().map(raw).collect();

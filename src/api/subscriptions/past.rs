@@ -57,8 +57,10 @@ pub(super) struct Lost {
 
 /// How a walk ended.
 pub(super) enum Walked {
-    /// It came to its end, or was told to stop.
-    There,
+    /// It came to its end, where so many had been counted.
+    There(Mark),
+    /// It was told to stop.
+    Stopped,
     /// It looked at as many events as a request may.
     Tired(Mark),
     Lost(Lost),
@@ -80,11 +82,13 @@ pub(super) struct Course {
 pub(in crate::api) struct Pulled(Mutex<HashMap<SubscriptionId, Mark>>);
 
 impl Pulled {
-    /// The better of two places to find what comes after a sequence.
-    pub(super) fn better(&self, id: &SubscriptionId, sequence: u64, known: Mark) -> Mark {
+    /// The better of two places before a sequence.
+    pub(super) fn better(&self, view: &View, sequence: u64) -> Option<Mark> {
+        let known = view.record.mark_before(sequence);
         let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = places.get(id).filter(|mark| mark.sequence < sequence).copied();
-        place.filter(|mark| mark.position > known.position).unwrap_or(known)
+        let place = places.get(&view.subscription.id).copied();
+        let place = place.filter(|mark| mark.sequence < sequence);
+        [known, place].into_iter().flatten().max_by_key(|mark| mark.position)
     }
 
     pub(super) fn note(&self, id: &SubscriptionId, place: Mark) {
@@ -137,7 +141,7 @@ impl View {
     ) -> Result<Walked, Problem> {
         let Course { from, to, most } = course;
         if from.position >= to {
-            return Ok(Walked::There);
+            return Ok(Walked::There(from));
         }
         let whole = from.position == 0;
         let filter = if whole { FILTER.to_owned() } else { self.filter() };
@@ -166,10 +170,10 @@ impl View {
             if let Some(sequence) = walk.step(&logged)
                 && take(&logged, sequence).is_break()
             {
-                break;
+                return Ok(Walked::Stopped);
             }
         }
-        Ok(Walked::There)
+        Ok(Walked::There(Mark { position: to, ..walk.at() }))
     }
 
     /// Whether retention took events after a place.
@@ -181,7 +185,7 @@ impl View {
         let course = Course { from: place, to: self.record.cursor, most: 1 };
         match self.walk(app, course, |_, _| ControlFlow::Break(())).await? {
             Walked::Lost(lost) => Ok(Some(lost)),
-            Walked::There | Walked::Tired(_) => Ok(None),
+            Walked::There(_) | Walked::Stopped | Walked::Tired(_) => Ok(None),
         }
     }
 }

@@ -205,7 +205,9 @@ async fn sequence_since<B: Bus>(app: &App<B>, view: &View, at: Time) -> Result<u
     };
     let course = Course { from, to: record.cursor, most: MAX_LOOKED_AT };
     match view.walk(app, course, take).await? {
-        Walked::There => Ok(found.unwrap_or(record.sequence.saturating_add(1))),
+        Walked::There(_) | Walked::Stopped => {
+            Ok(found.unwrap_or(record.sequence.saturating_add(1)))
+        }
         Walked::Tired(_) => Err(too_far()),
         Walked::Lost(lost) => Err(behind(view, lost)),
     }
