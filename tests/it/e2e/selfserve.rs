@@ -82,6 +82,15 @@ impl Served {
         self.wait_until("events to be settled", |record| record["sequence"] == sequence);
     }
 
+    /// Everything asked for is carried out.
+    fn wait_idle(&self) {
+        wait_for("the end of a replay", || {
+            let shown = self.shown();
+            let idle = shown["requested"] == json!([]) && shown["delivery"]["replay"].is_null();
+            idle.then_some(())
+        });
+    }
+
     /// The definition as it is now has reached the notifier when its ping arrives.
     fn wait_known(&self) {
         let before = self.receiver.taken().len();
@@ -187,7 +196,8 @@ fn replays(served: &Served) {
     assert_eq!(served.post("replay", &failed), (202, one));
     served.receiver.wait_for(6);
     assert_eq!(served.sequences(), [1, 3, 4, 5, 6, 2]);
-    served.wait_until("the gap to close", |r| r["given_up"] == 0 && r["replay"].is_null());
+    served.wait_idle();
+    assert_eq!(served.shown()["delivery"]["given_up"], 0);
     assert_eq!(served.post("replay", &failed).1["events"], 0);
 
     let since = served.events()[4].json()["timestamp"].as_str().unwrap().to_owned();
@@ -203,7 +213,7 @@ fn replays(served: &Served) {
     assert_eq!(served.post("replay", &json!({"since": since})), (202, wanted));
     let count = usize::try_from(6 + 7 - from).unwrap();
     served.receiver.wait_for(count);
-    served.wait_until("the replay to end", |record| record["replay"].is_null());
+    served.wait_idle();
     assert_eq!(served.sequences()[6..], (from..=6).collect::<Vec<_>>());
     let all = served.said(&["replay", &served.id, "--since", "1h", "--dry-run"]);
     assert_eq!(all.trim(), "6 events would be sent again, from sequence 1 to 6");
@@ -293,7 +303,7 @@ async fn one_replay_at_a_time_and_only_what_can_be_found_again() {
     served.receiver.answer_all(None);
     served.post("resume", &json!({}));
     served.receiver.wait_for(6);
-    served.wait_until("the end of the replay", |record| record["replay"].is_null());
+    served.wait_idle();
 
     // Each is a filter version; the oldest kept has taken effect behind what was sent.
     for n in 0..70 {
@@ -315,6 +325,55 @@ async fn one_replay_at_a_time_and_only_what_can_be_found_again() {
     served.receiver.wait_for(8);
     let pulled = served.pull(3, 10);
     assert_eq!(pulled.data[0].get().as_bytes(), served.receiver.taken().pop().unwrap().body);
+}
+
+/// Says that something is heard in a town.
+fn hear(served: &Served, what: &str, town: &str) {
+    let article = json!({"title": format!("{what} in {town}"), "body": "x", "source": town});
+    push_all(|| served.running.api.clone(), &[article], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pull_finds_endings_that_are_owed_after_the_filter_has_changed() {
+    let rules = "version: 1
+rules:
+  - {id: siren, any: [siren], key: source}
+  - {id: siren-over, ends: siren, any: [all clear]}
+  - {id: quake, any: [quake], key: source}
+";
+    let running = Running::alone(Desk::new(rules)).await;
+    let served = Served::with(running, json!({"topics": ["siren"]})).await;
+    hear(&served, "A siren", "Dover");
+    served.receiver.wait_for(1);
+    let url = format!("{}{}", served.running.api, served.path(""));
+    let change = json!({"topics": ["quake"]}).to_string();
+    assert_eq!(ask("PATCH", &url, "application/json", change.as_bytes()).unwrap().0, 200);
+    served.wait_known();
+    for (what, town) in [
+        ("A siren", "Calais"),
+        ("A quake", "Dover"),
+        ("The all clear", "Calais"),
+        ("The all clear", "Dover"),
+        ("A quake", "Calais"),
+    ] {
+        let told = served.running.receiver.hooks().len();
+        hear(&served, what, town);
+        served.running.receiver.wait_for(told + 1);
+    }
+    served.receiver.wait_for(5);
+    served.wait_settled(4);
+    let sent: Vec<Vec<u8>> = served.events().into_iter().map(|hook| hook.body).collect();
+    let types: Vec<Value> =
+        served.events().iter().map(|hook| hook.json()["type"].clone()).collect();
+    assert_eq!(types, ["alert.opened", "alert.opened", "alert.ended", "alert.opened"]);
+    // From the beginning, and from places where the alert's past was not walked over.
+    for after in [0, 1, 2, 3, 1, 0] {
+        let pulled = served.pull(after, 10).data;
+        let pulled: Vec<&[u8]> = pulled.iter().map(|body| body.get().as_bytes()).collect();
+        assert_eq!(pulled, sent[usize::try_from(after).unwrap()..], "after {after}");
+        let one = served.pull(after, 1);
+        assert_eq!(one.next_cursor, (after < 3).then_some(after + 1));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -345,9 +404,23 @@ async fn as_many_requests_are_open_as_were_asked_for_and_no_more() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_are_made_at_once_and_listed_in_pages() {
-    let running = Running::alone(Desk::new(RULES)).await;
     let receiver = Scripted::default();
     let hook = receiver.start().await;
+    let running = Running::alone(Desk::new(RULES)).await;
+    made_at_once(&running, &hook);
+    // All of them are served.
+    let body = json!([{"title": "A siren", "body": "x"}]).to_string();
+    let articles = format!("{}/v1/articles", running.api);
+    assert_eq!(ask("POST", &articles, "application/json", body.as_bytes()).unwrap().0, 202);
+    let told = receiver.wait_for(1_000);
+    let told: BTreeSet<String> = told.iter().map(Hook::id).collect();
+    assert_eq!(told.len(), 1_000);
+    let Some(nats) = Server::start() else { return };
+    let running = Running::divided(Desk::new(RULES), &["api", "rules"], &nats).await;
+    made_at_once(&running, &hook);
+}
+
+fn made_at_once(running: &Running, hook: &str) {
     let mut lines: Vec<String> = (0..1_000)
         .map(|n| json!({"url": hook, "topics": ["*"], "description": n.to_string()}).to_string())
         .collect();
@@ -390,11 +463,4 @@ async fn a_thousand_are_made_at_once_and_listed_in_pages() {
     let kind = "application/x-ndjson";
     assert_eq!(ask("POST", &url, kind, many.as_bytes()).unwrap().0, 413);
     assert_eq!(ask("POST", &url, kind, b"{}\n{}").unwrap().0, 422, "nothing was made");
-    // All of them are served.
-    let body = json!([{"title": "A siren", "body": "x"}]).to_string();
-    let articles = format!("{}/v1/articles", running.api);
-    assert_eq!(ask("POST", &articles, "application/json", body.as_bytes()).unwrap().0, 202);
-    let told = receiver.wait_for(1_000);
-    let told: BTreeSet<String> = told.iter().map(Hook::id).collect();
-    assert_eq!(told.len(), 1_000);
 }
