@@ -7,6 +7,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
+use wirebell::bus::Bus;
+use wirebell::bus::Embedded;
+use wirebell::bus::EmbeddedSettings;
+use wirebell::bus::Limits;
 
 use crate::e2e::Desk;
 use crate::e2e::Hook;
@@ -14,6 +18,7 @@ use crate::e2e::RULES;
 use crate::e2e::ask;
 use crate::e2e::flow::push_all;
 use crate::e2e::wait_for;
+use crate::e2e::wait_ready;
 use crate::support::nats::Server;
 use crate::support::running::Running;
 use crate::support::scripted::Scripted;
@@ -325,6 +330,49 @@ async fn one_replay_at_a_time_and_only_what_can_be_found_again() {
     served.receiver.wait_for(8);
     let pulled = served.pull(3, 10);
     assert_eq!(pulled.data[0].get().as_bytes(), served.receiver.taken().pop().unwrap().body);
+}
+
+/// Takes every event out of a store that nobody uses, as retention does.
+async fn forget_events(desk: &Desk) {
+    let mut limits = Limits::default();
+    limits.events.age = std::time::Duration::ZERO;
+    let folder = desk.path().join("data");
+    let bus = Embedded::open(EmbeddedSettings { folder, limits }).await.unwrap();
+    crate::workers::wait_until("retention", async || {
+        let usage = bus.usage().await.unwrap();
+        usage.iter().any(|one| one.name == "events" && one.first > one.last)
+    })
+    .await;
+    bus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_retention_took_is_said_with_the_first_that_is_left() {
+    let mut served = Served::alone(json!({})).await;
+    served.push(0..3);
+    served.receiver.wait_for(3);
+    served.wait_settled(3);
+    served.running.stop();
+    forget_events(&served.running.desk).await;
+    let process = served.running.desk.run();
+    served.running.api = process.api();
+    served.running.workers = vec![process];
+    wait_ready(&served.running.api);
+    served.push(3..5);
+    // The rules worker publishes again what the log lacks of its open alerts: three and two.
+    served.receiver.wait_for(8);
+    served.wait_settled(8);
+    assert_eq!(served.sequences(), (1..=8).collect::<Vec<_>>());
+    let url = format!("{}{}", served.running.api, served.path("/events"));
+    let (status, problem) = ask("GET", &url, "", b"").unwrap();
+    assert_eq!(status, 410, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().ends_with("is 9, after=8"), "{problem}");
+    assert!(served.pull(8, 10).data.is_empty());
+    for asked in [json!({"from_sequence": 2, "dry_run": true}), json!({"since": "1h"})] {
+        let (status, problem) = served.post("replay", &asked);
+        assert_eq!(status, 409, "{asked}");
+        assert!(problem["detail"].as_str().unwrap().ends_with("is 9"), "{problem}");
+    }
 }
 
 /// Says that something is heard in a town.
