@@ -60,6 +60,8 @@ pub struct Settings {
     pub policy: Arc<Policy>,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
+    /// Base of links in webhook bodies, without a slash at its end.
+    pub public_url: String,
 }
 
 /// Why the api cannot serve.
@@ -87,6 +89,8 @@ struct Shared<B> {
     bus: B,
     settings: Settings,
     index: Index,
+    /// Where subscribers who pull have got to in the log.
+    pulled: subscriptions::Pulled,
     /// One backtest at a time: it takes a core.
     backtests: Arc<Semaphore>,
     stop: CancellationToken,
@@ -111,6 +115,7 @@ pub async fn run<B: Bus>(
         bus: bus.clone(),
         settings,
         index: index.clone(),
+        pulled: subscriptions::Pulled::default(),
         backtests: Arc::new(Semaphore::new(1)),
         stop: stop.clone(),
     });
@@ -146,14 +151,6 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .route("/v1/rules/backtest", post(backtest::backtest::<B>))
         .layer(DefaultBodyLimit::max(MAX_PUSH_BYTES));
     let admin = Router::new()
-        .route("/v1/subscriptions", post(subscriptions::create::<B>).get(subscriptions::list::<B>))
-        .route(
-            "/v1/subscriptions/{id}",
-            get(subscriptions::show::<B>)
-                .patch(subscriptions::change::<B>)
-                .delete(subscriptions::remove::<B>),
-        )
-        .route("/v1/subscriptions/{id}/test", post(subscriptions::test::<B>))
         .route("/v1/alerts", get(alerts::list::<B>))
         .route("/v1/alerts/{id}", get(alerts::show::<B>))
         .route("/v1/alerts/{id}/why", get(why::why::<B>))
@@ -162,11 +159,13 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .route("/v1/alerts/{id}/retract", post(alerts::retract::<B>))
         .route("/v1/topics", get(alerts::topics::<B>))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BYTES));
+    let subscriptions = subscriptions::router();
     let access = shared.settings.access.clone();
     let probes = probes::router(shared.settings.board.clone(), shared.settings.metrics.clone());
     Router::new()
         .merge(articles)
         .merge(admin)
+        .merge(subscriptions)
         .with_state(shared)
         .merge(probes)
         .fallback(problem::no_such_path)

@@ -269,6 +269,7 @@ fn start_api<B: Bus>(
         board: parts.board.clone(),
         policy: Arc::new(policy(settings)),
         metrics: parts.metrics.clone(),
+        public_url: settings.public_url.clone(),
     };
     let (bus, stop) = (parts.bus.clone(), stop.clone());
     tracing::info!(address = %listen, "API listens");

@@ -9,6 +9,7 @@ mod past;
 mod remote;
 mod rules;
 mod service;
+mod subscriptions;
 mod why;
 
 use std::collections::BTreeMap;
@@ -69,8 +70,8 @@ async fn dispatch(command: Command, with: &Invocation) -> Result<(), Failure> {
         Command::Inspect(args) => local::inspect(&args, with),
         Command::Listen(args) => service::listen(args, with).await,
         Command::Push(args) => remote::push(args, with).await,
-        Command::Subscribe(args) => remote::subscribe(args, with).await,
-        Command::Subscriptions(args) => remote::subscriptions(args, with).await,
+        Command::Subscribe(args) => subscriptions::subscribe(args, with).await,
+        Command::Subscriptions(args) => subscriptions::subscriptions(args, with).await,
         Command::Alerts(args) => remote::alerts(args, with).await,
         Command::Why(args) => why::why(args, with).await,
         Command::WhyNot(args) => why::why_not(args, with).await,

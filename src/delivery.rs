@@ -11,6 +11,7 @@ pub mod pace;
 pub mod schedule;
 pub mod signature;
 pub mod spans;
+pub mod walk;
 
 pub use admission::Earlier;
 pub use admission::Facts;

@@ -59,6 +59,11 @@ impl Problem {
         }
     }
 
+    /// What it says in a sentence.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     pub(super) fn not_found(what: &str, id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what} {id}"))
     }

@@ -1,54 +1,59 @@
-//! Subscriptions: what is wanted. The notifier watches these records and serves them.
+//! Subscriptions: what is wanted, and what their owners can look at and do. The notifier watches
+//! these records and serves them.
 
-use std::time::Duration;
-
+mod attempts;
+mod create;
+mod events;
+mod list;
+mod past;
+mod replay;
+mod requests;
 mod standing;
 mod written;
 
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::extract::Path;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::routing::get;
+use axum::routing::post;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::api::App;
-use crate::api::problem::Fault;
+use crate::api::MAX_ADMIN_BYTES;
+use crate::api::MAX_PUSH_BYTES;
 use crate::api::problem::Json;
 use crate::api::problem::Problem;
 use crate::api::subscriptions::standing::Standing;
+use crate::api::subscriptions::written::Judge;
 use crate::api::subscriptions::written::Written;
-use crate::api::subscriptions::written::changed_filter;
-use crate::api::subscriptions::written::check;
-use crate::api::subscriptions::written::ttl_of;
 use crate::bus::Bucket;
 use crate::bus::Bus;
 use crate::bus::Put;
 use crate::bus::PutOutcome;
 use crate::bus::Stream;
 use crate::delivery::Delivery;
-use crate::delivery::signature;
 use crate::model::Filter;
 use crate::model::Subscription;
 use crate::model::SubscriptionId;
 use crate::model::Time;
-use crate::model::Version;
 use crate::model::subscription::FilterVersion;
 use crate::model::subscription::Format;
 use crate::model::subscription::InFlight;
 use crate::model::subscription::MAX_FILTER_VERSIONS;
-use crate::model::subscription::MAX_REQUESTS;
 use crate::model::subscription::Rate;
-use crate::model::subscription::Request;
 use crate::model::subscription::RequestKind;
-use crate::model::subscription::SigningKey;
-use crate::model::subscription::Topics;
+
+pub(super) use past::Pulled;
 
 /// Tries of a change that other writers get in the way of.
 const MAX_RACES: usize = 8;
-/// Longest description and list in a filter.
-const MAX_LIST: usize = 1_000;
 
 /// A subscription as shown.
 #[derive(Debug, Serialize)]
@@ -61,113 +66,64 @@ struct Shown {
     ttl: Option<String>,
     max_in_flight: InFlight,
     rate: Option<Rate>,
+    /// By its owner; the notifier's own pause is in `delivery`.
     paused: bool,
     description: Option<String>,
     created_at: Time,
     updated_at: Time,
+    /// Asked for and not yet carried out.
+    requested: Vec<&'static str>,
     delivery: Option<Standing>,
 }
 
-/// `POST /v1/subscriptions`
-pub(super) async fn create<B: Bus>(
-    State(app): State<App<B>>,
-    Json(written): Json<Written>,
-) -> Result<(StatusCode, axum::Json<Value>), Problem> {
-    let mut faults = Vec::new();
-    if written.url.is_none() {
-        faults.push(Fault::new("/url", "the url that webhooks are sent to is missing"));
-    }
-    if written.topics.is_none() {
-        faults.push(Fault::new("/topics", "say which topics: names, or [\"*\"] for all"));
-    }
-    let filter = Filter {
-        topics: Topics::All,
-        min_severity: None,
-        keys: Vec::new(),
-        langs: Vec::new(),
-        natures: Vec::new(),
-        expired: false,
-    };
-    let filter = changed_filter(&app, &written, filter, &mut faults);
-    check(&app, &written, &mut faults);
-    if !faults.is_empty() {
-        return Err(Problem::invalid(faults));
-    }
-    let secret = signature::secret_from_random(random()?);
-    let now = now(&app);
-    let subscription = Subscription {
-        v: Version,
-        id: SubscriptionId::from_random(random()?),
-        url: written.url.unwrap_or_default(),
-        description: written.description.flatten(),
-        format: written.format.unwrap_or_default(),
-        keys: vec![SigningKey { secret: secret.clone(), until: None }],
-        filters: vec![FilterVersion {
-            number: 1,
-            effective_after: app.bus.end(Stream::Events).await?,
-            filter,
-        }],
-        ttl: ttl_of(written.ttl.as_ref().and_then(Option::as_deref))?,
-        max_in_flight: written.max_in_flight.unwrap_or_default(),
-        rate: written.rate.flatten(),
-        paused: false,
-        requests: Vec::new(),
-        created_at: now,
-        updated_at: now,
-    };
-    write(&app, &subscription, None).await?;
-    let mut body = json!(shown(&subscription, None));
-    if let Some(body) = body.as_object_mut() {
-        body.insert("secret".to_owned(), json!(secret.expose()));
-    }
-    Ok((StatusCode::CREATED, axum::Json(body)))
-}
-
-/// `GET /v1/subscriptions`
-pub(super) async fn list<B: Bus>(State(app): State<App<B>>) -> Result<axum::Json<Value>, Problem> {
-    let wanted = app.bus.list(Bucket::Subscriptions, "").await?;
-    let done = app.bus.list(Bucket::Deliveries, "").await?;
-    let mut data = Vec::new();
-    for entry in wanted.entries {
-        let Some(subscription) = entry.value.as_deref().map(read) else { continue };
-        let record = done.entries.iter().find(|e| e.key == entry.key);
-        let record = record.and_then(|e| serde_json::from_slice(e.value.as_ref()?).ok());
-        data.push(shown(&subscription?, record));
-    }
-    data.sort_by_key(|s| s.created_at);
-    Ok(axum::Json(json!({"data": data, "next_cursor": null})))
+/// Everything below `/v1/subscriptions`.
+pub(super) fn router<B: Bus>() -> Router<App<B>> {
+    let many = Router::new()
+        .route("/v1/subscriptions", post(create::create::<B>).get(list::list::<B>))
+        .layer(DefaultBodyLimit::max(MAX_PUSH_BYTES));
+    Router::new()
+        .route("/v1/subscriptions/{id}", get(show::<B>).patch(change::<B>).delete(remove::<B>))
+        .route("/v1/subscriptions/{id}/test", post(requests::test::<B>))
+        .route("/v1/subscriptions/{id}/pause", post(requests::pause::<B>))
+        .route("/v1/subscriptions/{id}/resume", post(requests::resume::<B>))
+        .route("/v1/subscriptions/{id}/replay", post(replay::replay::<B>))
+        .route("/v1/subscriptions/{id}/events", get(events::pull::<B>))
+        .route("/v1/subscriptions/{id}/attempts", get(attempts::list::<B>))
+        .layer(DefaultBodyLimit::max(MAX_ADMIN_BYTES))
+        .merge(many)
 }
 
 /// `GET /v1/subscriptions/{id}`
-pub(super) async fn show<B: Bus>(
+async fn show<B: Bus>(
     State(app): State<App<B>>,
     Path(id): Path<String>,
 ) -> Result<axum::Json<Value>, Problem> {
     let (subscription, _) = find(&app, &id).await?;
-    let record = app.bus.get(Bucket::Deliveries, &id).await?;
-    let record = record.and_then(|e| serde_json::from_slice(e.value.as_ref()?).ok());
+    let record = record_of(&app, &id).await?;
     Ok(axum::Json(json!(shown(&subscription, record))))
 }
 
 /// `PATCH /v1/subscriptions/{id}`
-pub(super) async fn change<B: Bus>(
+async fn change<B: Bus>(
     State(app): State<App<B>>,
     Path(id): Path<String>,
     Json(written): Json<Written>,
 ) -> Result<axum::Json<Value>, Problem> {
+    let judge = Judge::of(&app);
     let mut faults = Vec::new();
-    check(&app, &written, &mut faults);
-    for _ in 0..MAX_RACES {
-        let (mut subscription, revision) = find(&app, &id).await?;
+    let pace = judge.check(&written, &mut faults);
+    let log_end = app.bus.end(Stream::Events).await?;
+    let now = now(&app);
+    let ((), subscription, record) = alter(&app, &id, |subscription, _| {
         let old = subscription.filter().clone();
-        let filter = changed_filter(&app, &written, old.clone(), &mut faults);
+        let mut faults = faults.clone();
+        let filter = judge.filter(&written, old.clone(), &mut faults);
         if !faults.is_empty() {
             return Err(Problem::invalid(faults));
         }
         if filter != old {
             let number = subscription.filters.last().map_or(1, |v| v.number.saturating_add(1));
-            let effective_after = app.bus.end(Stream::Events).await?;
-            subscription.filters.push(FilterVersion { number, effective_after, filter });
+            subscription.filters.push(FilterVersion { number, effective_after: log_end, filter });
             if subscription.filters.len() > MAX_FILTER_VERSIONS {
                 subscription.filters.remove(0);
             }
@@ -175,31 +131,22 @@ pub(super) async fn change<B: Bus>(
         if let Some(url) = &written.url {
             subscription.url.clone_from(url);
         }
-        if let Some(format) = written.format {
-            subscription.format = format;
-        }
-        if let Some(ttl) = &written.ttl {
-            subscription.ttl = ttl_of(ttl.as_deref())?;
-        }
-        if let Some(max_in_flight) = written.max_in_flight {
-            subscription.max_in_flight = max_in_flight;
-        }
-        if let Some(rate) = written.rate {
-            subscription.rate = rate;
-        }
+        subscription.format = written.format.unwrap_or(subscription.format);
+        subscription.ttl = pace.ttl.unwrap_or(subscription.ttl);
+        subscription.max_in_flight = pace.max_in_flight.unwrap_or(subscription.max_in_flight);
+        subscription.rate = pace.rate.unwrap_or(subscription.rate);
         if let Some(description) = &written.description {
             subscription.description.clone_from(description);
         }
-        subscription.updated_at = now(&app);
-        if write(&app, &subscription, Some(revision)).await? {
-            return Ok(axum::Json(json!(shown(&subscription, None))));
-        }
-    }
-    Err(Problem::new(StatusCode::CONFLICT, "others change this subscription: try again"))
+        subscription.updated_at = now;
+        Ok(())
+    })
+    .await?;
+    Ok(axum::Json(json!(shown(&subscription, record))))
 }
 
 /// `DELETE /v1/subscriptions/{id}`
-pub(super) async fn remove<B: Bus>(
+async fn remove<B: Bus>(
     State(app): State<App<B>>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
@@ -210,37 +157,34 @@ pub(super) async fn remove<B: Bus>(
             return Ok(StatusCode::NO_CONTENT);
         }
     }
-    Err(Problem::new(StatusCode::CONFLICT, "others change this subscription: try again"))
+    Err(racing())
 }
 
-/// `POST /v1/subscriptions/{id}/test`
-pub(super) async fn test<B: Bus>(
-    State(app): State<App<B>>,
-    Path(id): Path<String>,
-) -> Result<(StatusCode, axum::Json<Value>), Problem> {
+/// Changes a definition, again where others wrote it meanwhile. Nothing is written where nothing
+/// changed. Answers what the change says, the definition, and the notifier's record.
+async fn alter<B: Bus, T>(
+    app: &App<B>,
+    id: &str,
+    change: impl Fn(&mut Subscription, Option<&Delivery>) -> Result<T, Problem>,
+) -> Result<(T, Subscription, Option<Delivery>), Problem> {
     for _ in 0..MAX_RACES {
-        let (mut subscription, revision) = find(&app, &id).await?;
-        let bytes: [u8; 16] = random()?;
-        let ping =
-            format!("ping_{}", data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase());
-        let done = app.bus.get(Bucket::Deliveries, &id).await?;
-        let done: Option<Delivery> =
-            done.and_then(|e| serde_json::from_slice(e.value.as_ref()?).ok());
-        let done = done.map_or(0, |record| record.requests_done);
-        let last = subscription.requests.last().map_or(0, |r| r.number).max(done);
-        subscription.requests.retain(|r| r.number > done);
-        if subscription.requests.len() >= MAX_REQUESTS {
-            let detail = "too many requests wait for this endpoint: try again when it answers";
-            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
+        let (mut subscription, revision) = find(app, id).await?;
+        let record = record_of(app, id).await?;
+        let old = subscription.clone();
+        let said = change(&mut subscription, record.as_ref())?;
+        if subscription == old {
+            return Ok((said, subscription, record));
         }
-        let kind = RequestKind::Test { id: ping.clone() };
-        subscription.requests.push(Request { number: last + 1, at: now(&app), kind });
-        if write(&app, &subscription, Some(revision)).await? {
-            let body = json!({"id": ping, "webhook_id": format!("{ping}-{id}")});
-            return Ok((StatusCode::ACCEPTED, axum::Json(body)));
+        let put = put(&subscription, Some(revision));
+        if let PutOutcome::Written(_) = app.bus.put(Bucket::Subscriptions, put).await? {
+            return Ok((said, subscription, record));
         }
     }
-    Err(Problem::new(StatusCode::CONFLICT, "others change this subscription: try again"))
+    Err(racing())
+}
+
+fn racing() -> Problem {
+    Problem::new(StatusCode::CONFLICT, "others change this subscription: try again")
 }
 
 pub(super) async fn find<B: Bus>(app: &App<B>, id: &str) -> Result<(Subscription, u64), Problem> {
@@ -251,6 +195,12 @@ pub(super) async fn find<B: Bus>(app: &App<B>, id: &str) -> Result<(Subscription
     Ok((read(&value)?, entry.revision))
 }
 
+/// What the notifier has on record of a subscription; none before it has first looked.
+async fn record_of<B: Bus>(app: &App<B>, id: &str) -> Result<Option<Delivery>, Problem> {
+    let entry = app.bus.get(Bucket::Deliveries, id).await?;
+    Ok(entry.and_then(|e| serde_json::from_slice(e.value.as_ref()?).ok()))
+}
+
 fn read(value: &[u8]) -> Result<Subscription, Problem> {
     serde_json::from_slice(value).map_err(|error| {
         let detail = format!("a stored subscription cannot be read: {error}");
@@ -258,19 +208,21 @@ fn read(value: &[u8]) -> Result<Subscription, Problem> {
     })
 }
 
-async fn write<B: Bus>(
-    app: &App<B>,
-    subscription: &Subscription,
-    expect: Option<u64>,
-) -> Result<bool, Problem> {
+fn put(subscription: &Subscription, expect: Option<u64>) -> Put {
     let value = serde_json::to_vec(subscription).expect("plain data has a JSON form");
     let key = subscription.id.as_str().to_owned();
-    let put = Put { key, value: Bytes::from(value), expect };
-    Ok(matches!(app.bus.put(Bucket::Subscriptions, put).await?, PutOutcome::Written(_)))
+    Put { key, value: Bytes::from(value), expect }
 }
 
 fn shown(subscription: &Subscription, record: Option<Delivery>) -> Shown {
     let seconds = |ttl: Duration| format!("{}s", ttl.as_secs());
+    let done = record.as_ref().map_or(0, |record| record.requests_done);
+    let waiting = subscription.requests.iter().filter(|request| request.number > done);
+    let kind = |kind: &RequestKind| match kind {
+        RequestKind::Test { .. } => "test",
+        RequestKind::Resume => "resume",
+        RequestKind::Replay { .. } => "replay",
+    };
     Shown {
         id: subscription.id.clone(),
         url: subscription.url.clone(),
@@ -283,6 +235,7 @@ fn shown(subscription: &Subscription, record: Option<Delivery>) -> Shown {
         description: subscription.description.clone(),
         created_at: subscription.created_at,
         updated_at: subscription.updated_at,
+        requested: waiting.map(|request| kind(&request.kind)).collect(),
         delivery: record.map(Standing::of),
     }
 }

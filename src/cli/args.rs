@@ -2,6 +2,7 @@
 
 pub(super) mod bench;
 pub(super) mod rules;
+pub(super) mod subscriptions;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -54,9 +55,9 @@ pub(super) enum Command {
     /// Push articles and say what became of each
     Push(Push),
     /// Subscribe a webhook
-    Subscribe(Subscribe),
+    Subscribe(subscriptions::Subscribe),
     /// Look after subscriptions
-    Subscriptions(Subscriptions),
+    Subscriptions(subscriptions::Subscriptions),
     /// Look at alerts
     Alerts(Alerts),
     /// Why an alert is: its articles, its events, and who was told when
@@ -233,64 +234,6 @@ pub(super) struct Push {
     /// Article files; - for standard input
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct Subscribe {
-    #[command(flatten)]
-    pub(super) api: Api,
-    /// Where webhooks go
-    pub(super) url: String,
-    /// Topic, or * for all; can be said more than once
-    #[arg(long = "topic", required = true, value_name = "T")]
-    pub(super) topics: Vec<String>,
-    /// Least severity: info, warning or critical
-    #[arg(long, value_name = "SEVERITY")]
-    pub(super) min_severity: Option<String>,
-    /// Key asked for, such as a place; can be said more than once
-    #[arg(long = "key", value_name = "KEY")]
-    pub(super) keys: Vec<String>,
-    /// Also alerts that expire for want of news
-    #[arg(long)]
-    pub(super) expired: bool,
-    /// Give up events that waited so long, such as 2h
-    #[arg(long, value_name = "DURATION")]
-    pub(super) ttl: Option<String>,
-    /// What you call it
-    #[arg(long, value_name = "TEXT")]
-    pub(super) description: Option<String>,
-    /// Write the secret into this file instead of showing it
-    #[arg(long, value_name = "FILE")]
-    pub(super) secret_to: Option<PathBuf>,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct Subscriptions {
-    #[command(flatten)]
-    pub(super) api: Api,
-    #[command(subcommand)]
-    pub(super) action: SubscriptionsAction,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum SubscriptionsAction {
-    /// All of them
-    List,
-    /// One
-    Show {
-        /// Its id
-        id: String,
-    },
-    /// Remove one
-    Remove {
-        /// Its id
-        id: String,
-    },
-    /// Send a test.ping on the real path
-    Test {
-        /// Its id
-        id: String,
-    },
 }
 
 #[derive(Debug, ClapArgs)]

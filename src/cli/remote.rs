@@ -1,7 +1,5 @@
-//! Clients of the API: push, subscribe, subscriptions, alerts, healthcheck.
+//! Clients of the API: push, alerts, healthcheck.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -98,94 +96,6 @@ pub(super) fn content_type(file: &Path, bytes: &[u8]) -> &'static str {
             _ => "text/plain",
         },
     }
-}
-
-pub(super) async fn subscribe(args: args::Subscribe, with: &Invocation) -> Result<(), Failure> {
-    let client = Client::new(args.api.api.as_deref(), with)?;
-    let mut body = json!({"url": args.url, "topics": args.topics});
-    if !args.keys.is_empty() {
-        body["keys"] = json!(args.keys);
-    }
-    if args.expired {
-        body["expired"] = json!(true);
-    }
-    let optional =
-        [("min_severity", args.min_severity), ("ttl", args.ttl), ("description", args.description)];
-    for (name, value) in optional {
-        if let Some(value) = value {
-            body[name] = json!(value);
-        }
-    }
-    let mut made = client.json(Method::POST, "/v1/subscriptions", Some(&body)).await?;
-    if let Some(path) = &args.secret_to {
-        write_secret(path, text(&made, "secret"))?;
-        made["secret"] = json!(null);
-        let id = text(&made, "id").to_owned();
-        with.output.print(&made, || format!("{id}\nsecret written to {}", path.display()));
-        return Ok(());
-    }
-    with.output.print(&made, || {
-        format!(
-            "{}\nsecret {}  (shown this once: give it to the receiver)",
-            text(&made, "id"),
-            text(&made, "secret")
-        )
-    });
-    Ok(())
-}
-
-/// Writes a secret so that only its owner can read it.
-fn write_secret(path: &Path, secret: &str) -> Result<(), Failure> {
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(secret.as_bytes()));
-    written.map_err(|e| Failure::new(1, format!("error: cannot write {}: {e}", path.display())))
-}
-
-pub(super) async fn subscriptions(
-    args: args::Subscriptions,
-    with: &Invocation,
-) -> Result<(), Failure> {
-    let client = Client::new(args.api.api.as_deref(), with)?;
-    match args.action {
-        args::SubscriptionsAction::List => {
-            let all = client.json(Method::GET, "/v1/subscriptions", None).await?;
-            for one in list(&all, "data") {
-                with.output.print(one, || subscription_line(one));
-            }
-        }
-        args::SubscriptionsAction::Show { id } => {
-            let one = client.json(Method::GET, &format!("/v1/subscriptions/{id}"), None).await?;
-            with.output.print(&one, || pretty(&one));
-        }
-        args::SubscriptionsAction::Remove { id } => {
-            client.json(Method::DELETE, &format!("/v1/subscriptions/{id}"), None).await?;
-            with.output.print(&json!({"removed": id}), || format!("removed {id}"));
-        }
-        args::SubscriptionsAction::Test { id } => {
-            let path = format!("/v1/subscriptions/{id}/test");
-            let asked = client.json(Method::POST, &path, Some(&json!({}))).await?;
-            with.output.print(&asked, || format!("test.ping {} is on its way", text(&asked, "id")));
-        }
-    }
-    Ok(())
-}
-
-fn subscription_line(one: &Value) -> String {
-    let topics: Vec<&str> = list(one, "topics").iter().filter_map(Value::as_str).collect();
-    let delivery = &one["delivery"];
-    let state = delivery["state"].as_str().unwrap_or("new");
-    let failing = match delivery["failures"].as_u64() {
-        Some(n) if n > 0 => format!(", {n} failures, next try {}", text(delivery, "next_attempt")),
-        _ => String::new(),
-    };
-    let sequence = delivery["sequence"].as_u64().unwrap_or(0);
-    let (id, url) = (text(one, "id"), text(one, "url"));
-    format!("{id}  {state}, {sequence} sent{failing}  {}  {url}", topics.join(","))
 }
 
 pub(super) async fn alerts(args: args::Alerts, with: &Invocation) -> Result<(), Failure> {
@@ -318,8 +228,4 @@ pub(super) fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
 
 pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).expect("JSON has a text form")
 }

@@ -10,6 +10,7 @@ mod full_disk;
 mod messages;
 mod past;
 mod reload;
+mod selfserve;
 mod shadow;
 mod sirens;
 mod standstill;

@@ -3,5 +3,6 @@
 pub(crate) mod http;
 pub(crate) mod nats;
 pub(crate) mod running;
+pub(crate) mod scripted;
 pub(crate) mod snapshot;
 pub(crate) mod spied;

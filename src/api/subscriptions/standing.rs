@@ -7,7 +7,7 @@ use crate::delivery::breaker::Phase;
 use crate::delivery::ledger::Outstanding;
 use crate::model::Time;
 
-/// Most events being tried that are shown.
+/// Most events being tried, and ranges of events given up, that are shown.
 const MAX_SHOWN: usize = 32;
 
 /// How its delivery stands.
@@ -30,6 +30,8 @@ pub(super) struct Standing {
     outstanding: Vec<Outstanding>,
     /// Sequences given up: gaps at the receiver, which pull and replay fill.
     given_up: u64,
+    /// The newest of them, as first and last of each range.
+    gaps: Vec<(u64, u64)>,
     replay: Option<Replay>,
 }
 
@@ -66,6 +68,7 @@ impl Standing {
             next_attempt: record.next_attempt,
             outstanding,
             given_up: record.gaps.count(),
+            gaps: record.gaps.ranges().iter().rev().take(MAX_SHOWN).rev().copied().collect(),
             replay: record.replay.map(|replay| Replay {
                 from_sequence: replay.from,
                 to_sequence: replay.to,

@@ -1,0 +1,103 @@
+//! The list of subscriptions, in the order they were made.
+
+use axum::extract::State;
+use futures_util::StreamExt;
+use futures_util::TryStreamExt;
+use futures_util::stream;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::api::App;
+use crate::api::problem::Fault;
+use crate::api::problem::Problem;
+use crate::api::problem::Query;
+use crate::api::subscriptions::Shown;
+use crate::api::subscriptions::read;
+use crate::api::subscriptions::record_of;
+use crate::api::subscriptions::shown;
+use crate::bus::Bucket;
+use crate::bus::Bus;
+use crate::model::Subscription;
+use crate::model::Time;
+
+pub(super) const PAGE: usize = 100;
+pub(super) const MAX_PAGE: usize = 1_000;
+/// Records looked up at once.
+const LOOKUPS: usize = 32;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// The part of a definition that orders the list.
+#[derive(Deserialize)]
+struct Made {
+    created_at: Time,
+}
+
+/// `GET /v1/subscriptions`
+pub(super) async fn list<B: Bus>(
+    State(app): State<App<B>>,
+    Query(query): Query<ListQuery>,
+) -> Result<axum::Json<Value>, Problem> {
+    let limit = query.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let after = query.cursor.as_deref().map(place).transpose()?;
+    let mut found = Vec::new();
+    for entry in app.bus.list(Bucket::Subscriptions, "").await?.entries {
+        let Some(value) = entry.value else { continue };
+        let made: Made = match serde_json::from_slice(&value) {
+            Ok(made) => made,
+            // Read as a whole it says what is wrong with it.
+            Err(_) => read(&value).map(|s| Made { created_at: s.created_at })?,
+        };
+        let place = (made.created_at.millis(), entry.key);
+        if after.as_ref().is_none_or(|after| place > *after) {
+            found.push((place, value));
+        }
+    }
+    if found.len() > limit {
+        found.select_nth_unstable_by(limit, |(a, _), (b, _)| a.cmp(b));
+    }
+    let more = found.len() > limit;
+    found.truncate(limit);
+    found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let next = found.last().filter(|_| more).map(|((ms, id), _)| format!("{ms}-{id}"));
+    let read = found.iter().map(|(_, value)| read(value)).collect::<Result<Vec<_>, _>>()?;
+    let lookups = read.into_iter().map(|subscription| look_up(app.clone(), subscription));
+    let data: Vec<Shown> = stream::iter(lookups).buffered(LOOKUPS).try_collect().await?;
+    Ok(axum::Json(json!({"data": data, "next_cursor": next})))
+}
+
+async fn look_up<B: Bus>(app: App<B>, subscription: Subscription) -> Result<Shown, Problem> {
+    let record = record_of(&app, subscription.id.as_str()).await?;
+    Ok(shown(&subscription, record))
+}
+
+fn place(cursor: &str) -> Result<(i64, String), Problem> {
+    let parts = cursor.split_once("-sub_").and_then(|(ms, id)| Some((ms.parse().ok()?, id)));
+    let (ms, id): (i64, &str) = parts.ok_or_else(bad_cursor)?;
+    Ok((ms, format!("sub_{id}")))
+}
+
+/// A cursor that we did not give.
+pub(super) fn bad_cursor() -> Problem {
+    Problem::invalid(vec![Fault::new("?cursor", "take next_cursor of the page before")])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_names_a_place_between_two_subscriptions() {
+        assert_eq!(place("17-sub_a").unwrap(), (17, "sub_a".to_owned()));
+        assert_eq!(place("-17-sub_a").unwrap(), (-17, "sub_a".to_owned()));
+        for bad in ["", "17", "x-sub_a", "sub_a", "17-subs"] {
+            assert!(place(bad).is_err(), "{bad}");
+        }
+    }
+}

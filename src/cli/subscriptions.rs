@@ -1,0 +1,291 @@
+//! Clients of the API: subscribe, subscriptions.
+
+mod standing;
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use bytes::Bytes;
+use http::Method;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::cli::Invocation;
+use crate::cli::args::subscriptions as args;
+use crate::cli::client::Client;
+use crate::cli::exit::Failure;
+use crate::cli::local::read_file;
+use crate::cli::output::line;
+use crate::cli::output::say;
+use crate::cli::remote::list;
+use crate::cli::remote::text;
+use crate::cli::subscriptions::standing::standing_text;
+use crate::cli::subscriptions::standing::state_text;
+
+/// Largest page asked for.
+const PAGE: usize = 1_000;
+
+pub(super) async fn subscribe(args: args::Subscribe, with: &Invocation) -> Result<(), Failure> {
+    let client = Client::new(args.api.api.as_deref(), with)?;
+    let mut body = json!({"url": args.url, "topics": args.topics});
+    if !args.keys.is_empty() {
+        body["keys"] = json!(args.keys);
+    }
+    if args.expired {
+        body["expired"] = json!(true);
+    }
+    let optional = [
+        ("min_severity", args.min_severity.map(Value::from)),
+        ("ttl", args.ttl.map(Value::from)),
+        ("max_in_flight", args.max_in_flight.map(Value::from)),
+        ("rate", args.rate.map(Value::from)),
+        ("description", args.description.map(Value::from)),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            body[name] = value;
+        }
+    }
+    let mut made = client.json(Method::POST, "/v1/subscriptions", Some(&body)).await?;
+    if let Some(path) = &args.secret_to {
+        write_secret(path, text(&made, "secret"))?;
+        made["secret"] = json!(null);
+        let id = text(&made, "id").to_owned();
+        with.output.print(&made, || format!("{id}\nsecret written to {}", path.display()));
+        return Ok(());
+    }
+    with.output.print(&made, || {
+        format!(
+            "{}\nsecret {}  (shown this once: give it to the receiver)",
+            text(&made, "id"),
+            text(&made, "secret")
+        )
+    });
+    Ok(())
+}
+
+/// Writes a secret so that only its owner can read it.
+fn write_secret(path: &Path, secret: &str) -> Result<(), Failure> {
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(secret.as_bytes()));
+    written.map_err(|e| Failure::new(1, format!("error: cannot write {}: {e}", path.display())))
+}
+
+pub(super) async fn subscriptions(
+    args: args::Subscriptions,
+    with: &Invocation,
+) -> Result<(), Failure> {
+    let client = Client::new(args.api.api.as_deref(), with)?;
+    match args.action {
+        args::Action::List => all(&client, with).await?,
+        args::Action::Create { file } => create(&client, &file, with).await?,
+        args::Action::Show { id } => {
+            let one = client.json(Method::GET, &path(&id, ""), None).await?;
+            with.output.print(&one, || standing_text(&one));
+        }
+        args::Action::Remove { id } => {
+            client.json(Method::DELETE, &path(&id, ""), None).await?;
+            with.output.print(&json!({"removed": id}), || format!("removed {id}"));
+        }
+        args::Action::Test { id } => {
+            let asked = client.json(Method::POST, &path(&id, "/test"), Some(&json!({}))).await?;
+            with.output.print(&asked, || format!("test.ping {} is on its way", text(&asked, "id")));
+        }
+        args::Action::Pause { id } => {
+            let one = client.json(Method::POST, &path(&id, "/pause"), Some(&json!({}))).await?;
+            with.output.print(&one, || {
+                format!("paused {id}: everything is kept until `subscriptions resume`")
+            });
+        }
+        args::Action::Resume { id } => {
+            let one = client.json(Method::POST, &path(&id, "/resume"), Some(&json!({}))).await?;
+            with.output.print(&one, || format!("resumed {id}: what waits is tried at once"));
+        }
+        args::Action::Replay(args) => replay(&client, &args, with).await?,
+        args::Action::Attempts(args) => attempts(&client, &args, with).await?,
+        args::Action::Events(args) => events(&client, &args, with).await?,
+    }
+    Ok(())
+}
+
+fn path(id: &str, rest: &str) -> String {
+    format!("/v1/subscriptions/{id}{rest}")
+}
+
+async fn all(client: &Client, with: &Invocation) -> Result<(), Failure> {
+    let mut cursor = String::new();
+    loop {
+        let path = format!("/v1/subscriptions?limit={PAGE}{cursor}");
+        let page = client.json(Method::GET, &path, None).await?;
+        for one in list(&page, "data") {
+            with.output.print(one, || subscription_line(one));
+        }
+        let Some(next) = page["next_cursor"].as_str() else { return Ok(()) };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+fn subscription_line(one: &Value) -> String {
+    let topics: Vec<&str> = list(one, "topics").iter().filter_map(Value::as_str).collect();
+    let delivery = &one["delivery"];
+    let failing = match delivery["failures"].as_u64() {
+        Some(n) if n > 0 => format!(", {n} failures, next try {}", text(delivery, "next_attempt")),
+        _ => String::new(),
+    };
+    let sequence = delivery["sequence"].as_u64().unwrap_or(0);
+    let (id, url, state) = (text(one, "id"), text(one, "url"), state_text(one));
+    format!("{id}  {state}, {sequence} settled{failing}  {}  {url}", topics.join(","))
+}
+
+async fn create(client: &Client, file: &Path, with: &Invocation) -> Result<(), Failure> {
+    let body = Some(("application/x-ndjson", Bytes::from(read_file(file)?)));
+    let answer = client.ask(Method::POST, "/v1/subscriptions", body).await?;
+    let told = serde_json::from_slice::<Value>(&answer.body).ok();
+    // Where every line was refused, the answer says why of each.
+    let told = match told.filter(|told| told["rejected"].is_array()) {
+        Some(told) => told,
+        None => answer.json()?,
+    };
+    for one in list(&told, "created") {
+        with.output.print(one, || {
+            format!("#{}  {}  secret {}", one["index"], text(one, "id"), text(one, "secret"))
+        });
+    }
+    let rejected = list(&told, "rejected");
+    for one in rejected {
+        with.output.print(one, || {
+            let fault = |e: &Value| format!("{} {}", text(e, "pointer"), text(e, "message"));
+            let faults: Vec<String> = list(one, "errors").iter().map(fault).collect();
+            format!("#{}  refused: {}", one["index"], faults.join("; "))
+        });
+    }
+    if rejected.is_empty() { Ok(()) } else { Err(Failure::silent(1)) }
+}
+
+async fn replay(client: &Client, args: &args::Replay, with: &Invocation) -> Result<(), Failure> {
+    let mut body = json!({"only_failed": args.only_failed, "dry_run": args.dry_run});
+    if let Some(since) = &args.since {
+        body["since"] = json!(since);
+    }
+    if let Some(sequence) = args.from_sequence {
+        body["from_sequence"] = json!(sequence);
+    }
+    let said = client.json(Method::POST, &path(&args.id, "/replay"), Some(&body)).await?;
+    with.output.print(&said, || {
+        let verb = if args.dry_run { "would be sent again" } else { "are sent again" };
+        match said["events"].as_u64() {
+            Some(0) => "nothing to send again".to_owned(),
+            _ => format!(
+                "{} events {verb}, from sequence {} to {}",
+                said["events"], said["from_sequence"], said["to_sequence"]
+            ),
+        }
+    });
+    Ok(())
+}
+
+async fn attempts(
+    client: &Client,
+    args: &args::Attempts,
+    with: &Invocation,
+) -> Result<(), Failure> {
+    let mut cursor: Option<String> = None;
+    let mut left = args.limit;
+    if !with.output.is_json() {
+        line(&format!(
+            "{:24}  {:>8}  {:15}  {:12}  {:>6}  {:>7}  remark",
+            "at", "sequence", "type", "outcome", "status", "ms"
+        ));
+    }
+    while left > 0 {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("limit", &left.min(PAGE).to_string());
+        let optional = [("outcome", args.outcome.as_ref()), ("cursor", cursor.as_ref())];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
+        }
+        let path = path(&args.id, &format!("/attempts?{}", query.finish()));
+        let page = client.json(Method::GET, &path, None).await?;
+        for one in list(&page, "data") {
+            with.output.print(one, || attempt_line(one));
+        }
+        left = left.saturating_sub(list(&page, "data").len());
+        cursor = page["next_cursor"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn attempt_line(one: &Value) -> String {
+    let number = |name: &str| one[name].as_u64().map_or_else(|| "-".to_owned(), |n| n.to_string());
+    let replay = if one["replay"] == json!(true) { "replay; " } else { "" };
+    let line = format!(
+        "{:24}  {:>8}  {:15}  {:12}  {:>6}  {:>7}  {replay}{}",
+        text(one, "at"),
+        number("sequence"),
+        text(one, "type"),
+        text(one, "outcome"),
+        number("status"),
+        number("duration_ms"),
+        text(one, "remark")
+    );
+    line.trim_end().to_owned()
+}
+
+/// A page of bodies exactly as they are sent.
+#[derive(Deserialize)]
+struct Page {
+    data: Vec<Box<RawValue>>,
+    next_cursor: Option<u64>,
+}
+
+async fn events(client: &Client, args: &args::Events, with: &Invocation) -> Result<(), Failure> {
+    let (mut after, mut left) = (args.after, args.limit.unwrap_or(usize::MAX));
+    while left > 0 {
+        let path = path(&args.id, &format!("/events?after={after}&limit={}", left.min(PAGE)));
+        let answer = client.ask(Method::GET, &path, None).await?;
+        answer.json()?;
+        let page: Page = serde_json::from_slice(&answer.body)
+            .map_err(|e| Failure::new(1, format!("error: the answer is no page: {e}")))?;
+        for body in &page.data {
+            if with.output.is_json() {
+                line(body.get());
+            } else {
+                line(&event_line(&serde_json::from_str(body.get()).unwrap_or(Value::Null)));
+            }
+        }
+        left = left.saturating_sub(page.data.len());
+        let Some(next) = page.next_cursor else { break };
+        after = next;
+    }
+    if !with.output.is_json() {
+        say("--output json prints the bodies as they are sent");
+    }
+    Ok(())
+}
+
+fn event_line(body: &Value) -> String {
+    let (event, alert) = (&body["data"]["event"], &body["data"]["alert"]);
+    format!(
+        "{:>8}  {}  {:15}  {:8}  {} ({})  {}",
+        event["sequence"].as_u64().unwrap_or(0),
+        text(body, "timestamp"),
+        text(body, "type"),
+        text(alert, "severity"),
+        text(alert, "topic"),
+        text(alert, "key"),
+        text(alert, "title")
+    )
+}
