@@ -1,5 +1,6 @@
 //! The composition root: configuration to running workers, on one of the two backends.
 
+pub mod address;
 pub mod backtest;
 pub mod bench;
 pub mod demo;

@@ -29,6 +29,7 @@ pub use client::Settings;
 pub use fetch::Fetch;
 pub use fetch::Fetched;
 pub use policy::BadAllow;
+pub use policy::MAX_URL;
 pub use policy::Policy;
 pub use policy::Refusal;
 pub use policy::Target;
