@@ -1,5 +1,6 @@
 //! The composition root: configuration to running workers, on one of the two backends.
 
+pub mod address;
 pub mod backtest;
 pub mod bench;
 pub mod demo;
@@ -27,11 +28,8 @@ use crate::bus::Nats;
 use crate::bus::NatsSettings;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::Settings;
 use crate::config::Sources;
 use crate::egress::Client;
-use crate::egress::Policy;
-use crate::egress::Resolver;
 use crate::model::id::SHARDS;
 use crate::source;
 use crate::supervise::Workers;
@@ -173,9 +171,8 @@ async fn start<B: Bus>(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let grace = config.settings.grace;
-    let policy = policy(&config.settings);
     let parts = Parts {
-        client: Client::new(policy, Resolver::system()),
+        client: Client::with(config.settings.egress()),
         bus: bus.clone(),
         live: Live::new(config.rules.clone(), config.sources.clone()),
         config,
@@ -267,7 +264,7 @@ fn start_api<B: Bus>(
         rules: parts.live.rules.clone(),
         clock: parts.clock.clone(),
         board: parts.board.clone(),
-        policy: Arc::new(policy(settings)),
+        policy: Arc::new(settings.policy()),
         metrics: parts.metrics.clone(),
         public_url: settings.public_url.clone(),
     };
@@ -337,12 +334,6 @@ async fn ingest<B: Bus>(
             }
         }
     }
-}
-
-/// What may be called: as configured, and never ourselves.
-fn policy(settings: &Settings) -> Policy {
-    let public = url::Url::parse(&settings.public_url).ok();
-    settings.policy.clone().without_own(vec![settings.listen], public.as_ref())
 }
 
 /// A name no other process has: machine, process and a random part.

@@ -3,6 +3,7 @@
 mod args;
 mod client;
 mod exit;
+mod inspect;
 mod local;
 mod output;
 mod past;
@@ -67,7 +68,7 @@ async fn dispatch(command: Command, with: &Invocation) -> Result<(), Failure> {
         Command::Rules(args) => rules::rules(&args, with).await,
         Command::Match(args) => local::matches(&args, with),
         Command::Backtest(args) => past::backtest(&args, with).await,
-        Command::Inspect(args) => local::inspect(&args, with),
+        Command::Inspect(args) => inspect::inspect(args, with).await,
         Command::Listen(args) => service::listen(args, with).await,
         Command::Push(args) => remote::push(args, with).await,
         Command::Subscribe(args) => subscriptions::subscribe(args, with).await,

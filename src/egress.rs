@@ -12,6 +12,8 @@ mod client;
 mod connect;
 mod fetch;
 mod gzip;
+mod pace;
+mod trust;
 
 use std::time::Duration;
 
@@ -23,9 +25,11 @@ use http::StatusCode;
 pub use client::Client;
 pub use client::HOP_HEADER;
 pub use client::MAX_HOPS;
+pub use client::Settings;
 pub use fetch::Fetch;
 pub use fetch::Fetched;
 pub use policy::BadAllow;
+pub use policy::MAX_URL;
 pub use policy::Policy;
 pub use policy::Refusal;
 pub use policy::Target;
@@ -33,6 +37,8 @@ pub use policy::judge;
 pub use policy::judge_addr;
 pub use policy::judge_answers;
 pub use resolve::Resolver;
+pub use trust::BadAuthorities;
+pub use trust::authorities;
 
 /// Longest time for a whole request, if nothing else is said.
 pub const TIMEOUT: Duration = Duration::from_secs(20);

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(super) mod bench;
+pub(super) mod inspect;
 pub(super) mod rules;
 pub(super) mod subscriptions;
 
@@ -48,8 +49,8 @@ pub(super) enum Command {
     Match(Match),
     /// The events that rules would have made of past articles
     Backtest(Backtest),
-    /// What Wirebell makes of a document
-    Inspect(Inspect),
+    /// What Wirebell makes of a document or an address
+    Inspect(inspect::Inspect),
     /// A receiver that verifies webhooks and prints them
     Listen(Listen),
     /// Push articles and say what became of each
@@ -180,21 +181,6 @@ pub(super) struct Past {
     pub(super) since: Option<String>,
     #[command(flatten)]
     pub(super) api: Api,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct Inspect {
-    /// What it is
-    #[arg(value_enum)]
-    pub(super) what: Document,
-    /// The document; - for standard input
-    pub(super) file: PathBuf,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Document {
-    /// An article file
-    Article,
 }
 
 #[derive(Debug, ClapArgs)]

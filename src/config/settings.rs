@@ -1,10 +1,15 @@
 //! `wirebell.yaml`, its variables and flags.
 
+mod egress;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
 
 use crate::config::DEFAULTS;
 use crate::config::Overrides;
@@ -17,7 +22,7 @@ use crate::rules::Problem;
 use crate::rules::yaml;
 
 /// Every setting, by its path.
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 23] = [
     "listen",
     "open",
     "hosts",
@@ -33,6 +38,8 @@ const KEYS: [&str; 21] = [
     "nats.password",
     "nats.password_file",
     "egress.allow",
+    "egress.ca_file",
+    "egress.connects_per_host",
     "delivery.timeout",
     "delivery.max_in_flight",
     "delivery.host_in_flight",
@@ -66,6 +73,10 @@ pub struct Settings {
     pub nats: Option<Nats>,
     /// Which addresses may be called.
     pub policy: Policy,
+    /// Certificates of authorities trusted beside the public ones.
+    pub authorities: Vec<CertificateDer<'static>>,
+    /// Most new connections to one host within a second.
+    pub connects_per_host: NonZeroUsize,
     /// Total time of a webhook.
     pub timeout: Duration,
     /// Webhooks under way at once.
@@ -211,6 +222,8 @@ impl Layered<'_> {
         let warning = self.ttl("delivery.ttl_warning");
         let critical = self.ttl("delivery.ttl_critical");
         let policy = self.policy();
+        let authorities = self.authorities();
+        let connects = self.number("egress.connects_per_host", 1, 10_000);
         let nats = self.nats();
         let log_json = match self.text("log_format").as_str() {
             "json" => true,
@@ -240,23 +253,13 @@ impl Layered<'_> {
             lease: lease?,
             nats,
             policy: policy?,
+            authorities: authorities?,
+            connects_per_host: NonZeroUsize::new(connects?)?,
             timeout: timeout?,
             max_in_flight: max_in_flight?,
             host_in_flight: host_in_flight?,
             ttls: Ttls { info: info?, warning: warning?, critical: critical? },
         })
-    }
-
-    fn policy(&mut self) -> Option<Policy> {
-        let allow = self.list("egress.allow");
-        match Policy::new(&allow) {
-            Ok(policy) => Some(policy),
-            Err(error) => {
-                let remedy = "write nets such as 192.168.1.0/24, addresses, or host names";
-                self.wrong("egress.allow", error.to_string(), remedy);
-                None
-            }
-        }
     }
 
     fn nats(&mut self) -> Option<Nats> {
@@ -350,10 +353,10 @@ impl Layered<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn settings(file: &str, env: &[(&str, &str)]) -> Result<Settings, Vec<Problem>> {
+    pub(super) fn settings(file: &str, env: &[(&str, &str)]) -> Result<Settings, Vec<Problem>> {
         let mut problems = Vec::new();
         let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let overrides = Overrides { env, flags: BTreeMap::new() };
@@ -389,7 +392,8 @@ mod tests {
     #[test]
     fn every_bad_value_is_reported_with_its_range() {
         let file = "listen: here\ndelivery:\n  timeout: 5m\n  max_in_flight: 0\n  host_in_flight: -1\n\
-                    \x20 ttl_info: 60d\nlog_format: xml\n";
+                    \x20 ttl_info: 60d\nlog_format: xml\n\
+                    egress: {connects_per_host: 0, ca_file: nowhere.pem}\n";
         let problems = settings(file, &[("WIREBELL_EGRESS_ALLOW", "10.0.0.0/99")]).unwrap_err();
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
         let all = all.join("\n");
@@ -401,6 +405,8 @@ mod tests {
             ":5:19",
             ":6:13",
             "text or json",
+            "1 to 10000",
+            "nowhere.pem",
         ] {
             assert!(all.contains(part), "{part} in {all}");
         }

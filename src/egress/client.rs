@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -40,6 +41,7 @@ use crate::egress::connect::Bounded;
 use crate::egress::connect::ConnectError;
 use crate::egress::connect::Connector;
 use crate::egress::connect::Since;
+use crate::egress::pace::Pace;
 use crate::egress::policy::judge;
 
 /// Counts how often what caused a request has passed through such a client.
@@ -51,34 +53,60 @@ pub const MAX_HOPS: u8 = 5;
 const MAX_HEAD: usize = 32 << 10;
 /// Most header lines of a response.
 const MAX_LINES: usize = 64;
-/// Connections kept alive to one host.
-const IDLE_PER_HOST: usize = 64;
+/// Connections kept alive in all.
+const MAX_IDLE: usize = 4_096;
 /// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_secs(90);
-/// How long a connection is used at most, so that changed names and rules bite.
-const MAX_AGE: Duration = Duration::from_secs(300);
+/// What a client is made of.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which addresses may be called.
+    pub policy: Policy,
+    /// How names become addresses.
+    pub resolver: Resolver,
+    /// Authorities that are trusted beside the public ones; see [`authorities`].
+    pub authorities: Vec<CertificateDer<'static>>,
+    /// Most new connections to one host within a second; the others wait for their turn.
+    pub connects_per_host: NonZeroUsize,
+    /// Connections kept alive to one host.
+    pub idle_per_host: usize,
+    /// How long a connection is used at most, so that changed names and rules bite.
+    pub max_age: Duration,
+}
+
+impl Settings {
+    /// The usual limits: 100 new connections a second and 64 kept alive to a host, for 5 min.
+    pub fn new(policy: Policy, resolver: Resolver) -> Self {
+        Self {
+            policy,
+            resolver,
+            authorities: Vec::new(),
+            connects_per_host: NonZeroUsize::new(100).unwrap_or(NonZeroUsize::MIN),
+            idle_per_host: 64,
+            max_age: Duration::from_secs(300),
+        }
+    }
+}
 
 /// The one outgoing HTTP client. Cheap to clone; every clone shares the connections.
 #[derive(Clone)]
 pub struct Client {
     http: legacy::Client<Bounded<HttpsConnector<Connector>>, Outgoing>,
     connector: Connector,
+    max_age: Duration,
 }
 
 impl Client {
-    /// A client under this policy. Nothing is resolved or connected yet.
+    /// A client under this policy, with the usual limits. Nothing is resolved or connected yet.
     pub fn new(policy: Policy, resolver: Resolver) -> Self {
-        Self::trusting(policy, resolver, Vec::new())
+        Self::with(Settings::new(policy, resolver))
     }
 
-    /// The same, which also trusts these authorities beside the public ones. What is no
-    /// certificate is left out.
-    pub fn trusting(
-        policy: Policy,
-        resolver: Resolver,
-        authorities: Vec<CertificateDer<'static>>,
-    ) -> Self {
-        let connector = Connector { policy: Arc::new(policy), resolver };
+    /// A client of these settings. What is no certificate among the authorities is left out.
+    pub fn with(settings: Settings) -> Self {
+        let Settings { policy, resolver, authorities, connects_per_host, idle_per_host, max_age } =
+            settings;
+        let connector = Connector { policy: Arc::new(policy), resolver, open: Arc::default() };
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         roots.add_parsable_certificates(authorities);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -94,15 +122,15 @@ impl Client {
             .wrap_connector(connector.clone());
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .pool_max_idle_per_host(idle_per_host)
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .http1_max_buf_size(MAX_HEAD)
             .http1_max_headers(MAX_LINES)
             // A retry nobody sees would make attempts that nobody counts.
             .retry_canceled_requests(false)
-            .build(Bounded(https));
-        Self { http, connector }
+            .build(Bounded { inner: https, pace: Pace::new(connects_per_host) });
+        Self { http, connector, max_age }
     }
 
     /// Judges an address as written.
@@ -158,7 +186,10 @@ impl Client {
             Ok(Ok(answer)) => answer,
         };
         let (head, body) = answer.into_parts();
-        if head.extensions.get::<Since>().is_some_and(|since| since.0.elapsed() > MAX_AGE)
+        let is_old = |since: &Since| since.0.elapsed().saturating_add(IDLE) > self.max_age;
+        let crowded = self.connector.open.load(Ordering::Relaxed) > MAX_IDLE;
+        // It may lie idle before its next use, which must not come after its time.
+        if (crowded || head.extensions.get::<Since>().is_some_and(is_old))
             && let Some(connected) = connection.connection_metadata().as_ref()
         {
             connected.poison();

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
 use std::time::Duration;
@@ -24,6 +26,7 @@ use tower_service::Service;
 use crate::egress::Policy;
 use crate::egress::Refusal;
 use crate::egress::Resolver;
+use crate::egress::pace::Pace;
 use crate::egress::policy::judge_peer;
 
 /// Longest time for a TCP connection, over all addresses of a name.
@@ -52,6 +55,8 @@ pub(super) enum ConnectError {
 pub(super) struct Connector {
     pub(super) policy: Arc<Policy>,
     pub(super) resolver: Resolver,
+    /// Connections that are open, idle ones too.
+    pub(super) open: Arc<AtomicUsize>,
 }
 
 impl Connector {
@@ -71,9 +76,7 @@ impl Connector {
     }
 
     async fn connect(self, uri: Uri) -> Result<TokioIo<Peer>, ConnectError> {
-        let host = uri.host().unwrap_or_default();
-        let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-        let port = uri.port_u16().unwrap_or(usual);
+        let (host, port) = place(&uri);
         let peers = self.vet(host, port).await?;
         let share = CONNECT / u32::try_from(peers.len()).unwrap_or(u32::MAX).max(1);
         let mut last = io::Error::from(io::ErrorKind::TimedOut);
@@ -92,9 +95,21 @@ impl Connector {
         let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
         let peer = stream.peer_addr().map_err(ConnectError::Connect)?;
         judge_peer(&host, peer, &self.policy).map_err(ConnectError::Refused)?;
+        let local = stream.local_addr().map_err(ConnectError::Connect)?;
+        if local.ip() == peer.ip() && self.policy.owns_everywhere(peer.port()) {
+            return Err(ConnectError::Refused(Refusal::own(&peer.to_string())));
+        }
         stream.set_nodelay(true).map_err(ConnectError::Connect)?;
-        Ok(TokioIo::new(Peer { stream, since: Instant::now() }))
+        self.open.fetch_add(1, Ordering::Relaxed);
+        let open = Open(Arc::clone(&self.open));
+        Ok(TokioIo::new(Peer { stream, since: Instant::now(), _open: open }))
     }
+}
+
+/// Host and port of an address.
+fn place(uri: &Uri) -> (&str, u16) {
+    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(usual))
 }
 
 impl Service<Uri> for Connector {
@@ -111,9 +126,12 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// Gives a connector, with its handshake, a limit in time.
+/// Gives a connector, with its handshake, a limit in time, which begins when it is its host's turn.
 #[derive(Clone)]
-pub(super) struct Bounded<C>(pub(super) C);
+pub(super) struct Bounded<C> {
+    pub(super) inner: C,
+    pub(super) pace: Pace,
+}
 
 impl<C> Service<Uri> for Bounded<C>
 where
@@ -126,12 +144,15 @@ where
     type Future = Boxed<Result<C::Response, BoxError>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(cx)
+        self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let work = self.0.call(uri);
+        let pace = self.pace.clone();
+        let work = self.inner.call(uri.clone());
         Box::pin(async move {
+            let (host, port) = place(&uri);
+            pace.turn(host, port).await;
             match tokio::time::timeout(HANDSHAKE, work).await {
                 Ok(done) => done,
                 Err(_) => Err(ConnectError::Handshake.into()),
@@ -148,6 +169,16 @@ pub(super) struct Since(pub(super) Instant);
 pub(super) struct Peer {
     stream: TcpStream,
     since: Instant,
+    _open: Open,
+}
+
+/// Counts a connection until it is closed.
+struct Open(Arc<AtomicUsize>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Connection for Peer {
@@ -193,5 +224,50 @@ impl AsyncWrite for Peer {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn checked(policy: Policy, host: &str, listen: &str) -> Result<(), String> {
+        let listener = TcpListener::bind(listen).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let own = if listen.starts_with("0.0.0.0") {
+            vec![listener.local_addr().unwrap()]
+        } else {
+            vec![]
+        };
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let connector = Connector {
+            policy: Arc::new(policy.without_own(own, None)),
+            resolver: Resolver::table(&[]),
+            open: Arc::default(),
+        };
+        match connector.check(host, stream) {
+            Ok(peer) => {
+                assert_eq!(connector.open.load(Ordering::Relaxed), 1);
+                drop(peer);
+                assert_eq!(connector.open.load(Ordering::Relaxed), 0);
+                Ok(())
+            }
+            Err(ConnectError::Refused(refusal)) => Err(refusal.reason()),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_counts_is_where_the_socket_leads() {
+        let shut = checked(Policy::default(), "desk.example.net", "127.0.0.1:0").await;
+        assert!(shut.unwrap_err().contains("loopback"));
+        let by_host = Policy::new(&["receiver.lan"]).unwrap();
+        assert_eq!(checked(by_host.clone(), "Receiver.lan.", "127.0.0.1:0").await, Ok(()));
+        let other = checked(by_host.clone(), "desk.example.net", "127.0.0.1:0").await;
+        assert!(other.unwrap_err().contains("loopback"));
+        let own = checked(by_host, "receiver.lan", "0.0.0.0:0").await;
+        assert!(own.unwrap_err().contains("itself"));
     }
 }

@@ -29,7 +29,7 @@ const V4: [([u8; 4], u8, &str); 20] = [
 ];
 
 /// IPv6 blocks with a special purpose.
-const V6: [([u16; 8], u8, &str); 20] = [
+const V6: [([u16; 8], u8, &str); 21] = [
     ([0x0064, 0xff9b, 1, 0, 0, 0, 0, 0], 48, "local NAT64"),
     ([0, 0, 0, 0, 0, 0, 0, 1], 128, "loopback"),
     ([0, 0, 0, 0, 0, 0, 0, 0], 8, "reserved"),
@@ -48,16 +48,20 @@ const V6: [([u16; 8], u8, &str); 20] = [
     ([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10, "link-local"),
     ([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10, "site-local"),
     ([0xff00, 0, 0, 0, 0, 0, 0, 0], 8, "multicast"),
+    ([0, 0, 0, 0, 0, 0, 0, 0], 3, "not allocated"),
     ([0x4000, 0, 0, 0, 0, 0, 0, 0], 2, "not allocated"),
     ([0x8000, 0, 0, 0, 0, 0, 0, 0], 1, "not allocated"),
 ];
 
 /// Where clouds keep credentials for whoever asks: opened only address by address.
-const METADATA: [IpAddr; 4] = [
+const METADATA: [IpAddr; 7] = [
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x42)),
 ];
 
 /// What special purpose an address has; none for the public internet. To be asked about what
@@ -98,11 +102,29 @@ pub fn carried(addr: IpAddr) -> IpAddr {
     }
 }
 
-/// Whether an address is opened only when it is listed by itself.
+/// Whether an address is opened only when it is listed by itself: it, or an IPv4 address that a
+/// translator or tunnel would make of it, hands out credentials.
 pub fn is_metadata(addr: IpAddr) -> bool {
-    let link_local = match addr {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    let single = |addr: &IpAddr| {
+        let link_local = match addr {
+            IpAddr::V4(v4) => v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_unicast_link_local(),
+        };
+        link_local || METADATA.contains(addr)
     };
-    link_local || METADATA.contains(&addr)
+    single(&addr) || within(addr).is_some_and(|v4| single(&IpAddr::V4(v4)))
+}
+
+/// The IPv4 address within one of another form: mapped, compatible, SIIT, NAT64, Teredo, 6to4.
+fn within(addr: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(v6) = addr else { return None };
+    let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x0064, 0xff9b, 0 | 1, _, _, _, high, low]
+        | [0x2002, high, low, ..] => Some(v4(high, low)),
+        [0x2001, 0, .., high, low] => Some(v4(!high, !low)),
+        _ => None,
+    }
 }

@@ -40,12 +40,26 @@ pub struct Policy {
 #[error("{0:?} is neither a net such as 192.168.1.0/24, nor an address, nor a host name")]
 pub struct BadAllow(String);
 
-/// Why an address may not be called. Its text is the same for every reason, so that nobody
-/// learns from it what is where; the reason is for the operator.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("address not allowed (setting `egress.allow`)")]
+/// Why an address may not be called. Its text says what is wrong with the way it is written; where
+/// it leads to what is shut, the text is the same for every reason, so that nobody learns from it
+/// what is where. The reason is for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     reason: String,
+    remedy: Remedy,
+}
+
+/// What opens an address that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remedy {
+    /// Another way to write it, or another address: no setting.
+    Rewrite,
+    /// `egress.allow`.
+    Allow,
+    /// `egress.allow`, where it lists this very address.
+    Single,
+    /// Nothing.
+    Nothing,
 }
 
 /// An address that was judged as text. What is stored, signed for and connected to is this value.
@@ -88,6 +102,23 @@ impl Policy {
         self
     }
 
+    /// Whether a process on this machine that listens as we do would be reached there. `0.0.0.0`
+    /// leads to this machine as a destination, and listens everywhere as our own.
+    fn is_own(&self, addr: IpAddr, port: u16) -> bool {
+        let here = addr.is_loopback() || addr.is_unspecified();
+        let reaches = |own: IpAddr| {
+            own == addr
+                || (own.is_unspecified() && here)
+                || (addr.is_unspecified() && own.is_loopback())
+        };
+        self.own.iter().any(|own| own.port() == port && reaches(own.ip()))
+    }
+
+    /// Whether this port is ours on every address of this machine.
+    pub(super) fn owns_everywhere(&self, port: u16) -> bool {
+        self.own.iter().any(|own| own.port() == port && own.ip().is_unspecified())
+    }
+
     fn opens_host(&self, host: &str) -> bool {
         self.hosts.iter().any(|h| h == host)
     }
@@ -100,15 +131,42 @@ impl Policy {
 }
 
 impl Refusal {
-    fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into() }
+    /// The address must be written otherwise.
+    fn shape(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), remedy: Remedy::Rewrite }
     }
 
-    /// Why, for the operator's log; never for a subscriber.
-    pub fn reason(&self) -> &str {
-        &self.reason
+    /// The address leads to what is shut.
+    fn shut(reason: impl Into<String>, remedy: Remedy) -> Self {
+        Self { reason: reason.into(), remedy }
+    }
+
+    pub(super) fn own(what: &str) -> Self {
+        Self::shut(format!("{what} is the service itself"), Remedy::Nothing)
+    }
+
+    /// Why, and what opens it: for the operator, never for a subscriber.
+    pub fn reason(&self) -> String {
+        let remedy = match self.remedy {
+            Remedy::Rewrite => return self.reason.clone(),
+            Remedy::Allow => "the setting `egress.allow` opens it",
+            Remedy::Single => "the setting `egress.allow` opens it only as a single address",
+            Remedy::Nothing => "no setting opens it",
+        };
+        format!("{} ({remedy})", self.reason)
     }
 }
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.remedy {
+            Remedy::Rewrite => write!(f, "address not allowed: {}", self.reason),
+            _ => f.write_str("address not allowed (setting `egress.allow`)"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 impl Target {
     /// The address.
@@ -145,30 +203,19 @@ impl fmt::Debug for Target {
 
 /// Judges an address as written: its text, its shape, its name or its literal address.
 pub fn judge(text: &str, policy: &Policy) -> Result<Target, Refusal> {
-    if text.len() > MAX_URL {
-        return Err(Refusal::new(format!("the address is longer than {MAX_URL} bytes")));
-    }
-    if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
-        return Err(Refusal::new("the address has control characters, spaces or backslashes"));
-    }
-    let url = Url::parse(text).map_err(|e| Refusal::new(format!("no address: {e}")))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(Refusal::new(format!("the scheme {} is neither http nor https", url.scheme())));
-    }
-    let written = written_host(text)?;
-    if url.fragment().is_some() {
-        return Err(Refusal::new("the address has a fragment"));
-    }
+    let url = parse(text)?;
     let port = url.port_or_known_default().unwrap_or(0);
     if BLOCKED_PORTS.contains(&port) {
-        return Err(Refusal::new(format!("port {port} belongs to another protocol")));
+        let reason = format!("port {port} belongs to another protocol: use another port");
+        return Err(Refusal::shape(reason));
     }
     let (host, literal) = match url.host() {
-        None => return Err(Refusal::new("the address has no host")),
+        None => return Err(Refusal::shape("the address has no host")),
         Some(Host::Ipv4(v4)) => {
+            let written = written_host(text);
             if written != v4.to_string() {
                 let reason = format!("{written:?} is another way to write {v4}: write it so");
-                return Err(Refusal::new(reason));
+                return Err(Refusal::shape(reason));
             }
             (v4.to_string(), Some(IpAddr::V4(v4)))
         }
@@ -176,15 +223,54 @@ pub fn judge(text: &str, policy: &Policy) -> Result<Target, Refusal> {
         Some(Host::Domain(name)) => (plain_name(name), None),
     };
     if policy.public.as_ref().is_some_and(|(h, p)| *h == host && *p == port) {
-        return Err(Refusal::new(format!("{host}:{port} is the service itself")));
+        return Err(Refusal::own(&format!("{host}:{port}")));
     }
     match literal {
         Some(addr) => judge_peer(&host, SocketAddr::new(addr, port), policy)?,
         None => judge_name(&host, policy)?,
     }
     let uri =
-        url.as_str().parse().map_err(|e| Refusal::new(format!("no address for HTTP: {e}")))?;
+        url.as_str().parse().map_err(|e| Refusal::shape(format!("no address for HTTP: {e}")))?;
     Ok(Target { url, uri, host, literal, port })
+}
+
+/// Parses an address whose text and shape are sound. Whoever judges the result as text again
+/// comes to the same.
+fn parse(text: &str) -> Result<Url, Refusal> {
+    let too_long = || Refusal::shape(format!("the address is longer than {MAX_URL} bytes"));
+    if text.len() > MAX_URL {
+        return Err(too_long());
+    }
+    if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
+        return Err(Refusal::shape("the address has control characters, spaces or backslashes"));
+    }
+    let url = Url::parse(text).map_err(|e| Refusal::shape(format!("no address: {e}")))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        let reason = format!("the scheme {} is neither http nor https", url.scheme());
+        return Err(Refusal::shape(reason));
+    }
+    // The parser takes an address without slashes, too, and finds the host elsewhere than others.
+    if !text.get(url.scheme().len()..).is_some_and(|rest| rest.starts_with("://")) {
+        return Err(Refusal::shape("no // after the scheme"));
+    }
+    let authority = authority(text);
+    if authority.contains('@') || !url.username().is_empty() || url.password().is_some() {
+        return Err(Refusal::shape("the address has a user name or password"));
+    }
+    if authority.contains('%') {
+        return Err(Refusal::shape("the host has percent signs"));
+    }
+    if written_host(text).is_empty() {
+        return Err(Refusal::shape("the address has no host"));
+    }
+    if url.fragment().is_some() {
+        return Err(Refusal::shape("the address has a fragment"));
+    }
+    // Letters beyond ASCII take more room once they are encoded.
+    if url.as_str().len() > MAX_URL {
+        return Err(too_long());
+    }
+    Ok(url)
 }
 
 /// Judges an address that a name stands for or that a socket has.
@@ -195,8 +281,15 @@ pub fn judge_addr(addr: IpAddr, policy: &Policy) -> Result<(), Refusal> {
     }
     match net::purpose(carried) {
         None => Ok(()),
-        Some(purpose) if carried == addr => Err(Refusal::new(format!("{addr} is {purpose}"))),
-        Some(purpose) => Err(Refusal::new(format!("{addr} carries {carried}, which is {purpose}"))),
+        Some(purpose) => {
+            let remedy = if net::is_metadata(addr) { Remedy::Single } else { Remedy::Allow };
+            let reason = if carried == addr {
+                format!("{addr} is {purpose}")
+            } else {
+                format!("{addr} carries {carried}, which is {purpose}")
+            };
+            Err(Refusal::shut(reason, remedy))
+        }
     }
 }
 
@@ -218,15 +311,11 @@ pub fn judge_answers(
 /// Judges the far end of a connection to `host`.
 pub(super) fn judge_peer(host: &str, peer: SocketAddr, policy: &Policy) -> Result<(), Refusal> {
     let addr = net::carried(peer.ip());
-    let is_own = policy.own.iter().any(|own| {
-        own.port() == peer.port()
-            && (own.ip() == addr || (own.ip().is_unspecified() && addr.is_loopback()))
-    });
-    if is_own {
-        return Err(Refusal::new(format!("{peer} is the service itself")));
+    if policy.is_own(addr, peer.port()) {
+        return Err(Refusal::own(&peer.to_string()));
     }
     // A host that is opened by name is opened wherever it is, but for what hands out credentials.
-    if policy.opens_host(host) && !net::is_metadata(addr) {
+    if policy.opens_host(host) && !net::is_metadata(peer.ip()) {
         return Ok(());
     }
     judge_addr(peer.ip(), policy)
@@ -237,32 +326,32 @@ fn judge_name(host: &str, policy: &Policy) -> Result<(), Refusal> {
         return Ok(());
     }
     if !host.contains('.') {
-        return Err(Refusal::new(format!("{host:?} is a name without a domain")));
+        let reason = format!("{host:?} is a name without a domain");
+        return Err(Refusal::shut(reason, Remedy::Allow));
     }
     let ends = |end: &&&str| {
         host.strip_suffix(**end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
     match LOCAL_NAMES.iter().find(ends) {
-        Some(end) => Err(Refusal::new(format!("names in {end} never leave a network"))),
+        Some(end) => {
+            Err(Refusal::shut(format!("names in {end} never leave a network"), Remedy::Allow))
+        }
         None => Ok(()),
     }
 }
 
-/// The host as it stands in the text, which the parser may have understood otherwise.
-fn written_host(text: &str) -> Result<&str, Refusal> {
-    let (_, rest) = text.split_once("://").ok_or_else(|| Refusal::new("no // after the scheme"))?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
-        return Err(Refusal::new("the address has a user name or password"));
-    }
-    if authority.contains('%') {
-        return Err(Refusal::new("the host has percent signs"));
-    }
-    let host = match authority.rsplit_once(':') {
+/// Host and port as they stand in the text, which the parser may have understood otherwise.
+fn authority(text: &str) -> &str {
+    let rest = text.split_once("://").map(|(_, rest)| rest).unwrap_or_default();
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
+fn written_host(text: &str) -> &str {
+    let authority = authority(text);
+    match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => host,
         _ => authority,
-    };
-    if host.is_empty() { Err(Refusal::new("the address has no host")) } else { Ok(host) }
+    }
 }
 
 fn plain_name(name: &str) -> String {

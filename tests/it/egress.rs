@@ -1,5 +1,7 @@
 //! The outgoing client against real sockets.
 
+mod addresses;
+
 use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;

@@ -5,6 +5,7 @@ mod hook;
 mod trouble;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -32,6 +33,7 @@ use crate::clock::Clock;
 use crate::delivery::body;
 use crate::delivery::endpoint::Ttls;
 use crate::delivery::signature;
+use crate::egress;
 use crate::egress::Client;
 use crate::egress::Policy;
 use crate::egress::Request;
@@ -212,7 +214,13 @@ async fn warm<B: Bus>(
 async fn cold(tasks: &mut JoinSet<()>, stop: CancellationToken) -> anyhow::Result<f64> {
     let (hook, authority) = hook::encrypted(tasks, stop).await?;
     let policy = Policy::new(&["127.0.0.0/8"])?;
-    let client = Client::trusting(policy, Resolver::system(), vec![authority]);
+    let settings = egress::Settings {
+        authorities: vec![authority],
+        // The connections are what is measured.
+        connects_per_host: NonZeroUsize::MAX,
+        ..egress::Settings::new(policy, Resolver::system())
+    };
+    let client = Client::with(settings);
     let target = client.judge(&format!("https://127.0.0.1:{}/", hook.port()))?;
     let secret = signature::secret_from_random(std::array::from_fn(|_| fastrand::u8(..)));
     let keys = [signature::Key::parse(&secret)?];

@@ -186,7 +186,9 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 /// The operator's own feed: the operator may know the reason.
 fn refused(error: &egress::Error) -> String {
     match error {
-        egress::Error::Refused { refusal, .. } => format!("{refusal}: {}", refusal.reason()),
+        egress::Error::Refused { refusal, .. } => {
+            format!("address not allowed: {}", refusal.reason())
+        }
         other => other.to_string(),
     }
 }
