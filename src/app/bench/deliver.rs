@@ -3,6 +3,7 @@
 
 mod hook;
 mod trouble;
+mod wide;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -21,7 +22,6 @@ use crate::app;
 use crate::app::bench::PATIENCE;
 use crate::app::bench::Place;
 use crate::app::bench::connected;
-use crate::app::bench::resident;
 use crate::bus::Bucket;
 use crate::bus::Bus;
 use crate::bus::Expect;
@@ -47,6 +47,7 @@ use crate::telemetry::Board;
 use crate::worker::lease;
 use crate::worker::notifier;
 use trouble::TroubleFigures;
+use wide::WideFigures;
 
 /// Requests over new connections.
 const COLD: u32 = 2_000;
@@ -102,18 +103,6 @@ pub struct DeliverFigures {
     trouble: Option<TroubleFigures>,
 }
 
-/// Figures of one event to very many.
-#[derive(Debug, Serialize)]
-struct WideFigures {
-    subscriptions: u32,
-    alerts_open: u32,
-    /// From the start of a notifier to the end of reading all subscriptions.
-    ready_ms: f64,
-    /// Growth of resident memory by them.
-    rss_mb: f64,
-    fan_out_per_s: f64,
-}
-
 /// Measures.
 pub async fn deliver(settings: Settings) -> anyhow::Result<DeliverFigures> {
     let place = Place::new(settings.data.as_deref())?;
@@ -144,7 +133,7 @@ async fn measure<B: Bus>(
     let floor_per_s = f64::midpoint(floor_before, floor_after);
     let cold_tls_per_s = cold(&mut tasks, stop.clone()).await?;
     let wide = match settings.subscriptions {
-        Some(subscriptions) => Some(wide(&bus, (hook, &count), subscriptions).await?),
+        Some(subscriptions) => Some(wide::wide(&bus, (hook, &count), subscriptions).await?),
         None => None,
     };
     let trouble = match settings.trouble {
@@ -248,56 +237,6 @@ async fn cold(tasks: &mut JoinSet<()>, stop: CancellationToken) -> anyhow::Resul
     Ok(f64::from(COLD / 64 * 64) / began.elapsed().as_secs_f64())
 }
 
-/// One event to very many subscriptions at one host, after a restart with alerts open.
-async fn wide<B: Bus>(
-    bus: &B,
-    (hook, count): (SocketAddr, &AtomicU64),
-    subscriptions: u32,
-) -> anyhow::Result<WideFigures> {
-    const ALERTS: u32 = 1_000;
-    publish(bus, fastrand::u32(..), ALERTS).await?;
-    let ids = subscribe(bus, &urls(hook, subscriptions)).await?;
-    // The first notifier writes their records: a restart finds them.
-    let (stop, mut running) = start(bus);
-    until_written(bus, ids.len()).await?;
-    stop.cancel();
-    while let Some(ended) = running.join_next().await {
-        ended??;
-    }
-    let before = resident();
-    let began = Instant::now();
-    let board = Board::default();
-    let (stop, mut running) = start_with(bus, board.clone());
-    while !board.is_ready() || board.parts().is_empty() {
-        anyhow::ensure!(began.elapsed() < PATIENCE, "the notifier does not become ready");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    let ready_ms = began.elapsed().as_secs_f64() * 1e3;
-    let rss_mb = (resident() - before).max(0.0);
-    let sent = count.load(std::sync::atomic::Ordering::Relaxed);
-    publish(bus, fastrand::u32(..), 1).await?;
-    let began = Instant::now();
-    hook::until(count, sent + u64::from(subscriptions), PATIENCE).await?;
-    let fan_out_per_s = f64::from(subscriptions) / began.elapsed().as_secs_f64();
-    stop.cancel();
-    while let Some(ended) = running.join_next().await {
-        ended??;
-    }
-    let all = count.load(std::sync::atomic::Ordering::Relaxed) - sent;
-    anyhow::ensure!(all == u64::from(subscriptions), "{all} of {subscriptions} webhooks came");
-    unsubscribe(bus, ids).await?;
-    Ok(WideFigures { subscriptions, alerts_open: ALERTS, ready_ms, rss_mb, fan_out_per_s })
-}
-
-async fn until_written<B: Bus>(bus: &B, count: usize) -> anyhow::Result<()> {
-    let until = Instant::now() + PATIENCE;
-    while bus.list(Bucket::Deliveries, "").await?.entries.len() < count {
-        anyhow::ensure!(Instant::now() < until, "the records are not written");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    Ok(())
-}
-
 type Running = JoinSet<Result<(), crate::worker::Error>>;
 
 fn start<B: Bus>(bus: &B) -> (CancellationToken, Running) {
@@ -360,8 +299,8 @@ async fn subscribe<B: Bus>(bus: &B, urls: &[String]) -> anyhow::Result<Vec<Subsc
 async fn unsubscribe<B: Bus>(bus: &B, ids: Vec<SubscriptionId>) -> anyhow::Result<()> {
     for group in ids.chunks(64).take(TIDIED / 64) {
         let mut removals: JoinSet<Result<(), crate::bus::Error>> = JoinSet::new();
-        for id in group.iter().cloned() {
-            let bus = bus.clone();
+        for id in group {
+            let (bus, id) = (bus.clone(), id.clone());
             removals.spawn(async move {
                 for bucket in [Bucket::Subscriptions, Bucket::Deliveries] {
                     if let Some(entry) = bus.get(bucket, id.as_str()).await? {

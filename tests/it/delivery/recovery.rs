@@ -17,6 +17,7 @@ use crate::delivery::subscribe;
 use crate::workers::wait_until;
 
 /// Events that wait for a dead endpoint.
+#[expect(clippy::disallowed_methods, reason = "a longer run is asked for by hand")]
 fn backlog() -> usize {
     std::env::var("WIREBELL_TEST_BACKLOG").map_or(1_500, |n| n.parse().unwrap())
 }

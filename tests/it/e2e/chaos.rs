@@ -15,6 +15,7 @@ use crate::support::nats::Server;
 use crate::support::running::Running;
 
 /// Kills of each kind of process.
+#[expect(clippy::disallowed_methods, reason = "a longer run is asked for by hand")]
 fn kills() -> usize {
     std::env::var("WIREBELL_TEST_KILLS").map_or(20, |n| n.parse().unwrap())
 }
@@ -81,7 +82,7 @@ async fn one_process_killed_again_and_again_loses_nothing() {
 }
 
 /// Where everything stands, if the test fails.
-struct Shown(String);
+pub(super) struct Shown(pub(super) String);
 
 impl Drop for Shown {
     fn drop(&mut self) {
