@@ -2,13 +2,19 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use hickory_resolver::ResolverBuilder;
 use hickory_resolver::TokioResolver;
+use hickory_resolver::config::ConnectionConfig;
 use hickory_resolver::config::LookupIpStrategy;
+use hickory_resolver::config::NameServerConfig;
+use hickory_resolver::config::ResolverConfig;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 
 /// Longest time for one name.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -20,7 +26,7 @@ const CACHE: u64 = 4_096;
 /// Resolves names. Cheap to clone.
 #[derive(Clone)]
 pub enum Resolver {
-    /// As the system is configured.
+    /// Asks servers, those of the system if nothing else was said.
     System(Box<TokioResolver>),
     /// The system has no resolver; every name fails with these words.
     Missing(Arc<str>),
@@ -32,16 +38,20 @@ impl Resolver {
     /// The system's resolver. Where its configuration cannot be read, names fail one by one and
     /// literal addresses still work.
     pub fn system() -> Self {
-        let built = TokioResolver::builder_tokio().and_then(|mut builder| {
-            let options = builder.options_mut();
-            options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-            options.cache_size = CACHE;
-            options.positive_max_ttl = Some(MAX_TTL);
-            options.negative_max_ttl = Some(Duration::from_secs(30));
-            options.timeout = TIMEOUT / 2;
-            options.attempts = 1;
-            builder.build()
-        });
+        Self::built(TokioResolver::builder_tokio().and_then(|builder| limited(builder).build()))
+    }
+
+    /// A resolver that asks one server, over UDP.
+    pub fn asking(server: SocketAddr) -> Self {
+        let mut connection = ConnectionConfig::udp();
+        connection.port = server.port();
+        let server = NameServerConfig::new(server.ip(), true, vec![connection]);
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let provider = TokioRuntimeProvider::default();
+        Self::built(limited(TokioResolver::builder_with_config(config, provider)).build())
+    }
+
+    fn built<E: std::fmt::Display>(built: Result<TokioResolver, E>) -> Self {
         match built {
             Ok(resolver) => Self::System(Box::new(resolver)),
             Err(e) => Self::Missing(format!("the system's resolver cannot be set up: {e}").into()),
@@ -81,6 +91,20 @@ impl Resolver {
         };
         if found.is_empty() { Err("it has no address".to_owned()) } else { Ok(found) }
     }
+}
+
+/// Limits on time and memory, whatever the machine's own settings are.
+fn limited(
+    mut builder: ResolverBuilder<TokioRuntimeProvider>,
+) -> ResolverBuilder<TokioRuntimeProvider> {
+    let options = builder.options_mut();
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    options.cache_size = CACHE;
+    options.positive_max_ttl = Some(MAX_TTL);
+    options.negative_max_ttl = Some(Duration::from_secs(30));
+    options.timeout = TIMEOUT / 2;
+    options.attempts = 1;
+    builder
 }
 
 impl std::fmt::Debug for Resolver {

@@ -1,6 +1,8 @@
 //! The outgoing client against real sockets.
 
 mod addresses;
+mod hostile;
+mod limits;
 
 use std::io::Write;
 use std::net::IpAddr;

@@ -78,6 +78,19 @@ const BANNED_IN_PRODUCT: [(&str, &str); 2] = [
     ("env::var", "only main reads the environment"),
 ];
 
+/// What makes an outgoing connection or resolves a name. Beside the one client, only the command
+/// line's calls to the API, the floor that `bench` measures against, and the NATS library do.
+const OUTGOING: [&str; 7] = [
+    "reqwest",
+    "hyper::client",
+    "hyper_util::client",
+    "hyper_rustls",
+    "hickory_resolver",
+    "TcpStream::connect",
+    "lookup_host",
+];
+const MAY_CALL_OUT: [&str; 3] = ["src/egress/", "src/cli/client.rs", "src/app/bench/"];
+
 const MAX_FILE: usize = 400;
 const MAX_FUNCTION: usize = 70;
 
@@ -195,6 +208,17 @@ fn calls(path: &Path, code: &Code, is_product: bool, bad: &mut Vec<String>) {
     }
 }
 
+fn outgoing(path: &Path, code: &Code, bad: &mut Vec<String>) {
+    if MAY_CALL_OUT.iter().any(|place| path.to_string_lossy().starts_with(place)) {
+        return;
+    }
+    for (line, text) in code.product() {
+        for call in OUTGOING.iter().filter(|call| text.contains(**call)) {
+            bad.push(format!("{}:{line}: {call}: egress is the one client", path.display()));
+        }
+    }
+}
+
 fn layout(path: &Path, code: &Code, bad: &mut Vec<String>) {
     if path.file_name().is_some_and(|name| name == "mod.rs") {
         bad.push(format!("{}:1: a submodule is foo.rs beside foo/", path.display()));
@@ -247,6 +271,7 @@ fn the_house_rules_hold() {
         if is_product {
             edges(path, code, &mut bad);
             sizes(path, code, &mut bad);
+            outgoing(path, code, &mut bad);
         }
         calls(path, code, is_product, &mut bad);
         layout(path, code, &mut bad);
