@@ -114,7 +114,14 @@ pub(super) async fn send(client: Client, clock: Clock, mut order: Order) -> Sent
     let began = Instant::now();
     let request = order.target.take().and_then(|target| order.request(target, at));
     let (reply, answer) = match request {
-        Some(request) => read(client.send(request).await, &clock),
+        Some(request) => {
+            let answer = client.send(request).await;
+            if let Err(egress::Error::Refused { refusal, .. }) = &answer {
+                let reason = refusal.reason();
+                tracing::warn!(subscription.id = %order.subscription, reason, "Address not allowed");
+            }
+            read(answer, &clock)
+        }
         None => (Reply::Refused, None),
     };
     let took = began.elapsed();

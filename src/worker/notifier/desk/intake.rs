@@ -133,7 +133,7 @@ impl<B: Bus> Desk<'_, B> {
         slot.defined = revision;
         self.topics.enter(place, &wanted);
         if slot.endpoint.wanted().url != wanted.url {
-            slot.target = client.judge(&wanted.url).ok();
+            slot.target = super::shards::judged(client, &wanted);
             self.lanes.withdraw(place);
             self.lanes.leave(slot.host);
             slot.host = self.lanes.enter(&super::shards::host(slot.target.as_ref()));

@@ -13,6 +13,7 @@ use crate::bus::Stream;
 use crate::bus::Watch;
 use crate::delivery::Delivery;
 use crate::delivery::Endpoint;
+use crate::egress::Client;
 use crate::egress::Target;
 use crate::model::Subscription;
 use crate::model::SubscriptionId;
@@ -86,6 +87,19 @@ impl Of {
         match self {
             Self::Shards(shards) => shards.contains(&shard_of(id)),
             Self::One(one) => one.as_str() == id,
+        }
+    }
+}
+
+/// Where webhooks go; none where that is not allowed, and the log says why: its owner is told only
+/// that it is not.
+pub(super) fn judged(client: &Client, wanted: &Subscription) -> Option<Target> {
+    match client.judge(&wanted.url) {
+        Ok(target) => Some(target),
+        Err(refusal) => {
+            let reason = refusal.reason();
+            tracing::warn!(subscription.id = %wanted.id, reason, "Address not allowed");
+            None
         }
     }
 }
@@ -186,7 +200,7 @@ impl<B: Bus> Desk<'_, B> {
         let id = wanted.id.clone();
         let revision = stored.as_ref().map(|(_, revision)| *revision);
         let record = stored.map(|(record, _)| record);
-        let target = self.parts.client.judge(&wanted.url).ok();
+        let target = judged(&self.parts.client, &wanted);
         let ttls = self.parts.settings.ttls;
         let endpoint = match Endpoint::new(wanted, record, abandoned, ttls) {
             Ok(endpoint) => endpoint,
