@@ -116,6 +116,8 @@ struct Desk<'a, B> {
     timers: BTreeSet<(Time, u32)>,
     /// Who waits for the log after a position.
     behind: BTreeMap<u64, BTreeSet<u32>>,
+    /// Whose replay waits for a stretch of the log.
+    replaying: BTreeSet<u32>,
     /// Positions after which the log is being read.
     reading: BTreeSet<u64>,
     /// Nothing is read before then: reading failed.
@@ -189,6 +191,7 @@ impl<'a, B: Bus> Desk<'a, B> {
             closed_order: VecDeque::new(),
             timers: BTreeSet::new(),
             behind: BTreeMap::new(),
+            replaying: BTreeSet::new(),
             reading: BTreeSet::new(),
             read_at: None,
             dirty: VecDeque::new(),
@@ -292,6 +295,9 @@ impl<'a, B: Bus> Desk<'a, B> {
             let from = slot.endpoint.scan();
             slot.reads = Some(from);
             self.behind.entry(from).or_default().insert(place);
+        }
+        if !slot.replay_reads && !leaving && slot.endpoint.replay_wants().is_some() {
+            self.replaying.insert(place);
         }
         if slot.endpoint.take_changed() && !slot.dirty {
             slot.dirty = true;

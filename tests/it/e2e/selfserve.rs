@@ -512,3 +512,68 @@ fn made_at_once(running: &Running, hook: &str) {
     assert_eq!(ask("POST", &url, kind, many.as_bytes()).unwrap().0, 413);
     assert_eq!(ask("POST", &url, kind, b"{}\n{}").unwrap().0, 422, "nothing was made");
 }
+
+/// A stretch of the log holds 256 events: the gap lies in the second one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_reads_on_where_a_stretch_holds_nothing_asked_for() {
+    let served = Served::alone(json!({})).await;
+    served.receiver.answer(290, Some(415));
+    served.push(0..300);
+    served.receiver.wait_for(299);
+    served.wait_settled(300);
+    served.receiver.answer(290, None);
+    let failed = json!({"from_sequence": 1, "only_failed": true});
+    assert_eq!(served.post("replay", &failed).1["events"], 1);
+    served.receiver.wait_for(300);
+    served.wait_idle();
+}
+
+/// More replays than stretches are read at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_replays_at_once_all_come_to_their_end() {
+    let running = Running::alone(Desk::new(RULES)).await;
+    let mut served = Served::with(running, json!({})).await;
+    let mut ids = vec![served.id.clone()];
+    let url = served.shown()["url"].clone();
+    for _ in 0..15 {
+        let body = json!({"url": url, "topics": ["*"]}).to_string();
+        let path = format!("{}/v1/subscriptions", served.running.api);
+        let (_, made) = ask("POST", &path, "application/json", body.as_bytes()).unwrap();
+        ids.push(made["id"].as_str().unwrap().to_owned());
+    }
+    served.push(0..40);
+    served.receiver.wait_for(40 * 16);
+    for id in &ids {
+        served.id.clone_from(id);
+        served.wait_settled(40);
+    }
+    for id in &ids {
+        served.id.clone_from(id);
+        assert_eq!(served.post("replay", &json!({"from_sequence": 1})).1["events"], 40);
+    }
+    served.receiver.wait_for(2 * 40 * 16);
+    for id in &ids {
+        served.id.clone_from(id);
+        served.wait_idle();
+    }
+}
+
+/// Whoever takes over reads on for a replay that was under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_goes_on_after_a_restart() {
+    let mut served = Served::alone(json!({})).await;
+    served.push(0..9);
+    served.receiver.wait_for(9);
+    served.wait_settled(9);
+    served.receiver.answer(5, Some(503));
+    assert_eq!(served.post("replay", &json!({"from_sequence": 1})).0, 202);
+    served.wait_until("half of the replay", |record| record["replay"]["done"] == 4);
+    served.running.stop();
+    served.receiver.answer(5, None);
+    let process = served.running.desk.run();
+    served.running.api = process.api();
+    served.running.workers = vec![process];
+    wait_ready(&served.running.api);
+    served.receiver.wait_for(18);
+    served.wait_idle();
+}

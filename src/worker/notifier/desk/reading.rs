@@ -50,15 +50,18 @@ impl<B: Bus> Desk<'_, B> {
                 Read { whose: Whose::All(from), stretch }
             });
         }
+        while self.reads.len() < MAX_READS
+            && let Some(place) = self.replaying.pop_first()
+        {
+            self.start_replay_read(place);
+        }
     }
 
     /// Reads on for a replay.
-    pub(super) fn start_replay_read(&mut self, place: u32) {
+    fn start_replay_read(&mut self, place: u32) {
         let bus = self.parts.bus.clone();
-        let busy = self.reads.len() >= MAX_READS || self.read_at.is_some();
         let Some(slot) = self.slot(place) else { return };
-        let Some(from) = slot.endpoint.replay_wants().filter(|_| !slot.replay_reads && !busy)
-        else {
+        let Some(from) = slot.endpoint.replay_wants().filter(|_| !slot.replay_reads) else {
             return;
         };
         slot.replay_reads = true;
@@ -105,6 +108,7 @@ impl<B: Bus> Desk<'_, B> {
                 let slot = place.and_then(|place| self.slot(place));
                 if let Some(slot) = slot.filter(|slot| slot.serial == *serial) {
                     slot.replay_reads = false;
+                    self.replaying.extend(place);
                 }
             }
         }

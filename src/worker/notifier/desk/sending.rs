@@ -51,7 +51,6 @@ impl<B: Bus> Desk<'_, B> {
             }
             self.log_given_up(place, now);
             self.place(place);
-            self.start_replay_read(place);
         }
     }
 
@@ -114,7 +113,6 @@ impl<B: Bus> Desk<'_, B> {
             }
             self.tell(&way.subscription, alarm, (pauses, sent.reply.outcome()));
             self.place(place);
-            self.start_replay_read(place);
             self.write_soon();
         }
         self.parts.attempts.note(attempt(&way.subscription, sent, outcome));
