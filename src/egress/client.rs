@@ -64,7 +64,7 @@ pub struct Settings {
     pub policy: Policy,
     /// How names become addresses.
     pub resolver: Resolver,
-    /// Authorities that are trusted beside the public ones; see [`authorities`].
+    /// Authorities that are trusted beside the public ones; see [`crate::egress::authorities`].
     pub authorities: Vec<CertificateDer<'static>>,
     /// Most new connections to one host within a second; the others wait for their turn.
     pub connects_per_host: NonZeroUsize,
