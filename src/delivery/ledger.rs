@@ -256,13 +256,6 @@ impl Delivery {
         marks.rfind(|m| m.sequence < sequence && m.position >= oldest.after)
     }
 
-    /// The oldest place to count from.
-    pub fn first_mark(&self) -> Mark {
-        let cursor = Mark { sequence: self.sequence, position: self.cursor };
-        let oldest = (1..=self.sequence).find_map(|sequence| self.mark_before(sequence));
-        oldest.unwrap_or(cursor)
-    }
-
     /// Moves the cursor, and the count with it.
     pub fn reach(&mut self, cursor: u64, sequence: u64) {
         if self.sequence / MARK_EVERY != sequence / MARK_EVERY {

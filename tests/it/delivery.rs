@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use wirebell::bus::Bucket;
 use wirebell::bus::Bus;
 use wirebell::bus::Expect;
@@ -41,16 +39,16 @@ use wirebell::worker::lease::Lease;
 use wirebell::worker::notifier;
 
 use crate::bus::again;
+use crate::workers::Worker;
 
 const SHARDS: u16 = 64;
 /// Long enough for a machine that is busy with other tests.
 const LEASE: Duration = Duration::from_secs(2);
 
-/// A notifier; dropped, it has died: nothing is given back.
+/// A notifier, by the name in its leases.
 struct Notifier {
     owner: String,
-    tasks: JoinSet<()>,
-    stop: CancellationToken,
+    worker: Worker,
 }
 
 impl Notifier {
@@ -68,21 +66,8 @@ impl Notifier {
             public_url: "http://127.0.0.1:8080".to_owned(),
         };
         let client = Client::new(Policy::new(&["127.0.0.0/8"]).unwrap(), Resolver::system());
-        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
-        let asked = stop.clone();
-        tasks.spawn(async move { notifier::run(bus, client, settings, asked).await.unwrap() });
-        Self { owner, tasks, stop }
-    }
-
-    async fn die(mut self) {
-        self.tasks.shutdown().await;
-    }
-
-    async fn leave(mut self) {
-        self.stop.cancel();
-        while let Some(done) = self.tasks.join_next().await {
-            done.unwrap();
-        }
+        let worker = Worker::start(|stop| notifier::run(bus, client, settings, stop));
+        Self { owner, worker }
     }
 }
 

@@ -42,8 +42,8 @@ struct Office {
     clock: Clock,
 }
 
-/// A rules worker; dropped, it has died: nothing is given back.
-struct Worker {
+/// A worker; dropped, it has died: nothing is given back.
+pub(crate) struct Worker {
     tasks: JoinSet<()>,
     stop: CancellationToken,
 }
@@ -58,19 +58,26 @@ impl Office {
             clock: self.clock.clone(),
             board: Board::default(),
         };
-        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
-        let asked = stop.clone();
-        tasks.spawn(async move { rules::run(bus, settings, asked).await.unwrap() });
-        Worker { tasks, stop }
+        Worker::start(|stop| rules::run(bus, settings, stop))
     }
 }
 
 impl Worker {
-    async fn die(mut self) {
+    pub(crate) fn start<F>(run: impl FnOnce(CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = Result<(), wirebell::worker::Error>> + Send + 'static,
+    {
+        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+        let running = run(stop.clone());
+        tasks.spawn(async move { running.await.unwrap() });
+        Self { tasks, stop }
+    }
+
+    pub(crate) async fn die(mut self) {
         self.tasks.shutdown().await;
     }
 
-    async fn leave(mut self) {
+    pub(crate) async fn leave(mut self) {
         self.stop.cancel();
         while let Some(done) = self.tasks.join_next().await {
             done.unwrap();

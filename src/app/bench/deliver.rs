@@ -183,15 +183,12 @@ async fn warm<B: Bus>(
     publish(bus, run, events).await?;
     let expected = u64::from(events) * u64::from(settings.endpoints);
     let before = count.load(std::sync::atomic::Ordering::Relaxed);
-    let (stop, mut running) = start(bus);
+    let (stop, running) = start(bus);
     hook::until(count, before + expected / 10, PATIENCE).await?;
     let (first, began) = (count.load(std::sync::atomic::Ordering::Relaxed), Instant::now());
     hook::until(count, before + expected, PATIENCE).await?;
     let took = began.elapsed();
-    stop.cancel();
-    while let Some(ended) = running.join_next().await {
-        ended??;
-    }
+    halt(stop, running).await?;
     let all = count.load(std::sync::atomic::Ordering::Relaxed) - before;
     anyhow::ensure!(all == expected, "{all} of {expected} webhooks came");
     unsubscribe(bus, ids).await?;
@@ -263,6 +260,15 @@ fn start_with<B: Bus>(bus: &B, board: Board) -> (CancellationToken, Running) {
     let mut running = JoinSet::new();
     running.spawn(notifier::run(bus.clone(), client, settings, stop.clone()));
     (stop, running)
+}
+
+/// Stops a notifier and waits for its end.
+async fn halt(stop: CancellationToken, mut running: Running) -> anyhow::Result<()> {
+    stop.cancel();
+    while let Some(ended) = running.join_next().await {
+        ended??;
+    }
+    Ok(())
 }
 
 fn urls(hook: SocketAddr, count: u32) -> Vec<String> {

@@ -64,5 +64,5 @@ async fn returns<T: Backend>() {
     let settled = u64::try_from(wanted).unwrap();
     let written = async || record(&bus, &id).await.is_some_and(|r| r.sequence == settled);
     wait_until("record of it", written).await;
-    notifier.leave().await;
+    notifier.worker.leave().await;
 }

@@ -72,14 +72,14 @@ async fn share<T: Backend>() {
     events.extend(publish(&bus, "joining", 20).await);
     shared(&bus, &[&first, &second]).await;
     arrived(events.len()).await;
-    first.die().await;
+    first.worker.die().await;
     events.extend(publish(&bus, "orphaned", 20).await);
     shared(&bus, &[&second]).await;
     arrived(events.len()).await;
     let third = Notifier::start(bus.clone(), false);
     shared(&bus, &[&second, &third]).await;
     events.extend(publish(&bus, "leaving", 20).await);
-    second.leave().await;
+    second.worker.leave().await;
     assert!(owners(&bus).await.keys().all(|o| *o == third.owner), "given back at once");
     shared(&bus, &[&third]).await;
     arrived(events.len()).await;
@@ -95,5 +95,5 @@ async fn share<T: Backend>() {
             assert_eq!((&repeat.id, &repeat.body), (&original.id, &original.body), "{path}");
         }
     }
-    third.leave().await;
+    third.worker.leave().await;
 }

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::bench::PATIENCE;
 use crate::app::bench::deliver::Trouble;
+use crate::app::bench::deliver::halt;
 use crate::app::bench::deliver::publish;
 use crate::app::bench::deliver::start;
 use crate::app::bench::deliver::subscribe;
@@ -133,7 +134,7 @@ async fn round<B: Bus>(
     }
     fastrand::shuffle(&mut urls);
     let ids = subscribe(bus, &urls).await?;
-    let (halt, mut running) = start(bus);
+    let (notifier, running) = start(bus);
     let mut taken = Vec::new();
     for n in 0..BEFORE + EVENTS {
         arrivals.begin();
@@ -149,11 +150,9 @@ async fn round<B: Bus>(
         }
         tokio::time::sleep(PACE).await;
     }
-    halt.cancel();
+    // The receivers go too: requests that hang are not to be waited for.
     stop.cancel();
-    while let Some(ended) = running.join_next().await {
-        ended??;
-    }
+    halt(notifier, running).await?;
     while tasks.join_next().await.is_some() {}
     unsubscribe(bus, ids).await?;
     Ok(taken)

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::app::bench::PATIENCE;
+use crate::app::bench::deliver::halt;
 use crate::app::bench::deliver::hook;
 use crate::app::bench::deliver::publish;
 use crate::app::bench::deliver::start;
@@ -42,16 +43,13 @@ pub(super) async fn wide<B: Bus>(
     publish(bus, fastrand::u32(..), ALERTS).await?;
     let ids = subscribe(bus, &urls(hook, subscriptions)).await?;
     // The first notifier writes their records: a restart finds them.
-    let (stop, mut running) = start(bus);
+    let (stop, running) = start(bus);
     until_written(bus, ids.len()).await?;
-    stop.cancel();
-    while let Some(ended) = running.join_next().await {
-        ended??;
-    }
+    halt(stop, running).await?;
     let before = resident();
     let began = Instant::now();
     let board = Board::default();
-    let (stop, mut running) = start_with(bus, board.clone());
+    let (stop, running) = start_with(bus, board.clone());
     while !board.is_ready() || board.parts().is_empty() {
         anyhow::ensure!(began.elapsed() < PATIENCE, "the notifier does not become ready");
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -63,10 +61,7 @@ pub(super) async fn wide<B: Bus>(
     let began = Instant::now();
     hook::until(count, sent + u64::from(subscriptions), PATIENCE).await?;
     let fan_out_per_s = f64::from(subscriptions) / began.elapsed().as_secs_f64();
-    stop.cancel();
-    while let Some(ended) = running.join_next().await {
-        ended??;
-    }
+    halt(stop, running).await?;
     let all = count.load(std::sync::atomic::Ordering::Relaxed) - sent;
     anyhow::ensure!(all == u64::from(subscriptions), "{all} of {subscriptions} webhooks came");
     unsubscribe(bus, ids).await?;
