@@ -120,6 +120,7 @@ fn form(request: &Request) -> Result<Form, Problem> {
     let kind = content_type(request.headers()).unwrap_or_default();
     match kind.as_str() {
         "text/plain" => Ok(Form::Text),
+        "application/cap+xml" => Ok(Form::Cap),
         "application/json"
         | "application/x-ndjson"
         | "application/jsonl"
@@ -127,7 +128,7 @@ fn form(request: &Request) -> Result<Form, Problem> {
         other => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             format!(
-                "{other:?} is not taken: send application/json, application/x-ndjson or text/plain"
+                "{other:?} is not taken: send application/json, application/x-ndjson, text/plain or application/cap+xml"
             ),
         )),
     }

@@ -10,6 +10,7 @@ mod alert_size;
 mod bad_rules;
 mod bus;
 mod cap;
+mod cap_files;
 mod delivery;
 mod e2e;
 mod egress;

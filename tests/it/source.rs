@@ -122,6 +122,7 @@ fn feed(id: &str, url: String) -> Feed {
         official: true,
         lang: None,
         interval: Duration::from_millis(20),
+        cap: None,
     }
 }
 

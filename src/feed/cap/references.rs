@@ -41,14 +41,14 @@ fn close_up(text: &str) -> String {
 
 /// One triple, several that commas divide, or one whose identifier has commas; none if it is none.
 fn triples(fields: &[&str]) -> Vec<Reference> {
-    let is_time = |text: &&str| date::read(text).is_some();
+    let is_time = |text: &str| date::read(text).is_some();
     let several = fields.len() > 3
         && fields.len().is_multiple_of(3)
-        && fields.iter().skip(2).step_by(3).all(|sent| is_time(&sent));
+        && fields.iter().skip(2).step_by(3).all(|sent| is_time(sent));
     let each = if several { 3 } else { fields.len() };
     let all = fields.chunks(each.max(1)).map(|fields| match fields {
         [sender, identifier @ .., sent] => {
-            let is_one = identifier.len() == 1 || is_time(&sent);
+            let is_one = identifier.len() == 1 || is_time(sent);
             let identifier = identifier.join(",");
             let is_whole = is_one && ![*sender, &identifier, *sent].contains(&"");
             is_whole.then(|| Reference {
