@@ -11,6 +11,7 @@ mod bad_rules;
 mod bus;
 mod cap;
 mod cap_files;
+mod cap_sources;
 mod delivery;
 mod e2e;
 mod egress;
