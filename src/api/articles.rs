@@ -168,8 +168,9 @@ pub(super) async fn show<B: Bus>(
         shown.insert("revisions".to_owned(), json!(all));
         if query.explain {
             let (matches, decisions, shards) = explain(&app, &id, article.revision).await?;
-            let explained =
-                moved(&app, article).is_subset(&shards) || rules_have_read(&app, *seq).await?;
+            // A CAP message moves the alerts that it refers to, whatever matches in it.
+            let is_known = article.cap.is_none() && moved(&app, article).is_subset(&shards);
+            let explained = is_known || rules_have_read(&app, *seq).await?;
             shown.insert("explained".to_owned(), json!(explained));
             shown.insert("matches".to_owned(), json!(matches));
             shown.insert("decisions".to_owned(), json!(decisions));
