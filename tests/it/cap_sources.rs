@@ -147,6 +147,28 @@ async fn a_host_that_asks_for_a_pause_is_asked_for_no_other_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_fail_again_and_again_keep_no_other_waiting_for_ever() {
+    let server = MockServer::start().await;
+    serve(&server, "/index", index(1..=6), None).await;
+    for n in 1..=3 {
+        serve(&server, &format!("/cap/{n}"), ResponseTemplate::new(500), None).await;
+    }
+    for n in 4..=6 {
+        serve(&server, &format!("/cap/{n}"), file(&message(n, "Alert", &[])), None).await;
+    }
+    let mut desk = Desk::open().await;
+    desk.run(vec![feed("office", format!("{}/index", server.uri()))], Vec::new());
+    // Three failures in a row, and the host is left alone until the next poll.
+    desk.state("office", |s| s.last_error.is_some()).await;
+    let read = desk.articles(0, 3).await;
+    assert_eq!(titles(&read), BTreeSet::from(["Storm 4", "Storm 5", "Storm 6"]));
+    let requests = server.received_requests().await.unwrap();
+    let order: Vec<&str> = requests.iter().map(|request| request.url.path()).take(6).collect();
+    assert_eq!(order, ["/index", "/cap/1", "/cap/2", "/cap/3", "/index", "/cap/4"]);
+    desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_comes_after_its_successor_is_marked() {
     let server = MockServer::start().await;
     serve(&server, "/index", index([3, 1, 2]), None).await;

@@ -36,6 +36,8 @@ use crate::source::publish_all;
 use crate::telemetry::logs::chain;
 use crate::telemetry::metric;
 
+/// Failures of a host in a row after which its other files wait for the next poll.
+const MAX_FAILURES: u32 = 3;
 /// Hosts remembered before those that are free are forgotten.
 const MANY_HOSTS: usize = 1_000;
 
@@ -64,7 +66,7 @@ type Host = Arc<tokio::sync::Mutex<Option<Instant>>>;
 /// What came of one file.
 enum Came {
     Messages(Vec<Draft>),
-    Missed { why: String, for_good: bool },
+    Missed { why: String, is_denied: bool },
     Throttled(Option<Duration>),
 }
 
@@ -112,6 +114,7 @@ impl<B: Bus> Poller<B> {
         let files = state.index.list(announced, baseline == Baseline::All);
         let mut rest = Rest { more: files.len() > MAX_FILES, ..Rest::default() };
         let (mut missed, mut busy) = (0_usize, Vec::new());
+        let mut failures: HashMap<String, u32> = HashMap::new();
         for file in files.iter().take(MAX_FILES) {
             if turns.stop.is_cancelled() {
                 rest.more = true;
@@ -119,7 +122,6 @@ impl<B: Bus> Poller<B> {
             }
             let host = host_of(&file.url);
             if busy.contains(&host) {
-                rest.more = true;
                 continue;
             }
             let came = turns.take(&host, fetch(&self.client, &file.url, self.now())).await;
@@ -131,10 +133,15 @@ impl<B: Bus> Poller<B> {
                     self.publish(feed, drafts, baseline).await?;
                     state.index.took(&file.key);
                 }
-                Came::Missed { why, for_good } => {
+                Came::Missed { why, is_denied } => {
                     missed += 1;
-                    let given_up = for_good && state.index.missed(&file.key);
-                    if given_up {
+                    // A host that is down would cost its time limit for each of its files.
+                    let failed = failures.entry(host.clone()).or_default();
+                    *failed = if is_denied { 0 } else { failed.saturating_add(1) };
+                    if *failed >= MAX_FAILURES {
+                        busy.push(host);
+                    }
+                    if state.index.missed(&file.key, is_denied) {
                         tracing::warn!(source.id = %feed.id, url = file.url, why, "CAP file is given up");
                     }
                     rest.trouble.get_or_insert_with(|| format!("{}: {why}", file.url));
@@ -199,25 +206,30 @@ async fn fetch(client: &Client, url: &str, now: Time) -> Came {
     let fetched = match client.fetch(fetch).await {
         Ok(fetched) => fetched,
         Err(e) => {
-            let for_good =
+            let is_denied =
                 matches!(e, egress::Error::Refused { .. } | egress::Error::TooLarge { .. });
             let why = match e {
                 egress::Error::Refused { .. } => ask::refused(&e),
                 _ => chain(&e),
             };
-            return Came::Missed { why, for_good };
+            return Came::Missed { why, is_denied };
         }
     };
     match fetched.status.as_u16() {
         200 if fetched.complete => read(fetched, now).await,
-        200 => Came::Missed { why: "the file broke off on the way".into(), for_good: false },
-        429 | 503 => {
+        200 => Came::Missed { why: "the file broke off on the way".into(), is_denied: false },
+        status @ (429 | 503) => {
             let wait = ask::text(&fetched.headers, header::RETRY_AFTER);
-            Came::Throttled(wait.and_then(|text| schedule::retry_after(&text, now)))
+            match (status, wait.and_then(|text| schedule::retry_after(&text, now))) {
+                (503, None) => {
+                    Came::Missed { why: "the server answered 503".into(), is_denied: false }
+                }
+                (_, wait) => Came::Throttled(wait),
+            }
         }
         status => {
-            let for_good = (400..500).contains(&status) && status != 408;
-            Came::Missed { why: format!("the server answered {status}"), for_good }
+            let why = format!("the server answered {status}");
+            Came::Missed { why, is_denied: matches!(status, 404 | 410) }
         }
     }
 }
@@ -231,7 +243,7 @@ async fn read(fetched: Fetched, now: Time) -> Came {
     });
     match reading.await {
         Ok(Ok(drafts)) => Came::Messages(drafts),
-        Ok(Err(e)) => Came::Missed { why: e.to_string(), for_good: true },
-        Err(_) => Came::Missed { why: "the file cannot be read".into(), for_good: true },
+        Ok(Err(e)) => Came::Missed { why: e.to_string(), is_denied: true },
+        Err(_) => Came::Missed { why: "the file cannot be read".into(), is_denied: true },
     }
 }

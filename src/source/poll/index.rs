@@ -42,9 +42,12 @@ struct Waiting {
     /// It was in the index when that was read for the first time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     first: bool,
-    /// So often there was no message.
+    /// So often it could not be read.
     #[serde(default)]
     tries: u32,
+    /// So often the answer was that there is no message.
+    #[serde(default)]
+    denied: u32,
 }
 
 /// Divides what a document holds: articles, and entries that announce CAP files. `cap` is what the
@@ -99,7 +102,7 @@ impl Index {
         }
         let gone = self.taken.iter().filter(|key| !keys.contains(key));
         self.taken = known.iter().chain(gone).take(MAX_TAKEN).cloned().collect();
-        let new = Waiting { first: is_first, tries: 0 };
+        let new = Waiting { first: is_first, ..Waiting::default() };
         self.waiting = fetch
             .iter()
             .map(|one| (one.key.clone(), self.waiting.get(&one.key).copied().unwrap_or(new)))
@@ -124,11 +127,13 @@ impl Index {
         self.taken.insert(0, key.clone());
     }
 
-    /// There was no message; answers whether that was the last try.
-    pub(super) fn missed(&mut self, key: &ArticleId) -> bool {
+    /// It could not be read, perhaps because there is no message; answers whether that was the
+    /// last try.
+    pub(super) fn missed(&mut self, key: &ArticleId, is_denied: bool) -> bool {
         let Some(waiting) = self.waiting.get_mut(key) else { return false };
         waiting.tries = waiting.tries.saturating_add(1);
-        let is_last = waiting.tries >= MAX_TRIES;
+        waiting.denied = waiting.denied.saturating_add(u32::from(is_denied));
+        let is_last = waiting.denied >= MAX_TRIES;
         if is_last {
             self.took(key);
         }
@@ -156,7 +161,7 @@ mod tests {
         let all: Vec<Announced> = (0..4).map(announced).collect();
         assert_eq!(urls(&index.list(&all[..3], true)), ["0", "1", "2"]);
         index.took(&all[1].key);
-        index.missed(&all[0].key);
+        index.missed(&all[0].key, false);
         assert_eq!(urls(&index.list(&all, false)), ["2", "3", "0"]);
         assert!(index.is_first(&all[2].key) && !index.is_first(&all[3].key));
         index.took(&all[2].key);
@@ -171,7 +176,8 @@ mod tests {
         let one = [announced(1)];
         for n in 1..=MAX_TRIES {
             assert_eq!(index.list(&one, false).len(), 1);
-            assert_eq!(index.missed(&one[0].key), n == MAX_TRIES);
+            assert!(!index.missed(&one[0].key, false), "a server that fails may recover");
+            assert_eq!(index.missed(&one[0].key, true), n == MAX_TRIES);
         }
         assert!(index.list(&one, false).is_empty() && index.waiting() == 0);
     }
