@@ -3,6 +3,7 @@
 //! A fault costs the entry it is in, never its neighbours, and is told in words. Nothing here
 //! knows what time it is: the caller says so. Nothing here panics, whatever the bytes.
 
+pub mod cap;
 pub mod charset;
 pub mod date;
 pub mod html;
@@ -20,6 +21,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
+use crate::model::ArticleId;
 use crate::model::Lang;
 use crate::model::SourceId;
 use crate::model::Time;
@@ -66,6 +68,10 @@ pub struct Draft {
     pub first_seen_at: Option<Time>,
     /// Its publisher withdrew it; the text may be missing.
     pub withdrawn: bool,
+    /// The CAP message that it is; the text may be missing then, too.
+    pub message: Option<cap::Message>,
+    /// Where the CAP message is that this entry of an index announces.
+    pub announces: Option<String>,
     /// What was wrong with it and what was made of that.
     pub problems: Vec<String>,
 }
@@ -75,7 +81,7 @@ pub struct Draft {
 pub struct Document {
     /// The feed's own name.
     pub title: Option<String>,
-    /// `rss`, `rdf`, `atom` or `json`.
+    /// `rss`, `rdf`, `atom` or `json`; `cap` where it is CAP messages and no feed.
     pub kind: &'static str,
     /// Its entries in document order.
     pub entries: Vec<Draft>,
@@ -103,6 +109,8 @@ pub enum Form {
     Text,
     /// JSON: an object, an array, or an object a line.
     Json,
+    /// CAP messages, an article each.
+    Cap,
 }
 
 /// Why a document gives no articles at all.
@@ -111,6 +119,9 @@ pub enum Error {
     /// It is something else.
     #[error("not a feed: {0}")]
     NotAFeed(String),
+    /// It is something else, or a message that is refused whole.
+    #[error("not a CAP message: {0}")]
+    NotAMessage(String),
     /// It is too large to be read.
     #[error("the document has {size} bytes, at most {MAX_BYTES} are read")]
     TooLarge {
@@ -126,12 +137,14 @@ impl Form {
         match ending.as_deref() {
             Some("json" | "jsonl" | "ndjson") => return Self::Json,
             Some("txt" | "text" | "md") => return Self::Text,
+            Some("cap" | "xml") => return Self::Cap,
             _ => {}
         }
         let head = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         let mut marks = head.iter().filter(|b| !b.is_ascii_whitespace());
         match (marks.next(), marks.next()) {
             (Some(b'{'), Some(b'"' | b'}')) | (Some(b'['), Some(b'{' | b']')) => Self::Json,
+            (Some(b'<'), _) if cap::begins(head) => Self::Cap,
             _ => Self::Text,
         }
     }
@@ -148,6 +161,7 @@ pub fn read_articles(
     let mut read = match form {
         Form::Text => vec![plain::read(&decoded.text)],
         Form::Json => records::read(&decoded.text),
+        Form::Cap => cap::articles(&decoded.text),
     };
     for draft in read.iter_mut().flatten() {
         if let Some(problem) = decoded.problem() {
@@ -156,6 +170,19 @@ pub fn read_articles(
         draft.limit();
     }
     read
+}
+
+/// Reads what a polled address gives: a feed, or a document of CAP messages.
+pub fn read_polled(bytes: &[u8], context: &Context<'_>) -> Result<Document, Error> {
+    if !cap::begins(bytes) {
+        return read_feed(bytes, context);
+    }
+    let read = cap::read(bytes, context.charset, context.url)?;
+    let entries = read.messages.into_iter().map(|one| one.draft).collect();
+    let mut document =
+        Document { title: None, kind: "cap", entries, salvaged: 0, problems: read.problems };
+    finish(&mut document, context);
+    Ok(document)
 }
 
 /// Reads a feed: RSS 0.9 to 2.0, RDF, Atom 0.3 and 1.0, JSON Feed.
@@ -174,19 +201,34 @@ pub fn read_feed(bytes: &[u8], context: &Context<'_>) -> Result<Document, Error>
     if let Some(problem) = decoded.problem() {
         document.problems.push(problem);
     }
+    finish(&mut document, context);
+    Ok(document)
+}
+
+fn finish(document: &mut Document, context: &Context<'_>) {
     for draft in &mut document.entries {
         draft.check_dates(context.now);
         draft.limit();
     }
-    tell_apart(&mut document);
+    tell_apart(document);
     document.problems.truncate(MAX_PROBLEMS);
-    Ok(document)
 }
 
 impl Draft {
-    /// What makes it the same article when it comes again: the given id, else the link, else the
-    /// text itself.
+    /// The id of its article, where it comes from this source.
+    pub fn article_id(&self, source: &SourceId) -> ArticleId {
+        match &self.message {
+            Some(message) => message.id.clone(),
+            None => ArticleId::of(source, &self.identity()),
+        }
+    }
+
+    /// What makes it the same article when it comes again: the message that it is, else the given
+    /// id, else the link, else the text itself.
     pub fn identity(&self) -> String {
+        if let Some(message) = &self.message {
+            return message.id.to_string();
+        }
         let named = self.distinct.as_ref().or(self.id.as_ref()).or(self.link.as_ref());
         named.cloned().unwrap_or_else(|| format!("{}\n\n{}", self.title, self.body))
     }
@@ -243,7 +285,7 @@ fn tell_apart(document: &mut Document) {
     let mut kept = Vec::with_capacity(document.entries.len());
     for mut draft in std::mem::take(&mut document.entries) {
         let plain = draft.identity();
-        let named = draft.id.is_some() || draft.link.is_some();
+        let named = draft.message.is_some() || draft.id.is_some() || draft.link.is_some();
         let first = if named { comparable(plain.trim()) } else { plain.clone() };
         let link = comparable(draft.link.as_deref().unwrap_or_default());
         let second = format!("{first} {link}");
@@ -268,6 +310,7 @@ impl fmt::Display for Form {
         f.write_str(match self {
             Self::Text => "plain text",
             Self::Json => "JSON",
+            Self::Cap => "CAP",
         })
     }
 }

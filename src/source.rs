@@ -9,6 +9,7 @@ pub mod poll;
 
 mod operator;
 mod publish;
+mod replaced;
 
 use std::path::PathBuf;
 use std::time::Duration;

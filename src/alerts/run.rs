@@ -33,8 +33,8 @@ pub struct Run<'a, M> {
     matcher: M,
     book: Book,
     seen: BTreeMap<ArticleId, Seen>,
-    /// Messages that a CAP message referred to.
-    replaced: BTreeSet<ArticleId>,
+    /// Messages whose place another CAP message of their nature took.
+    replaced: BTreeSet<(Option<Nature>, ArticleId)>,
     now: Time,
     position: u64,
 }
@@ -100,8 +100,9 @@ impl<'a, M: Fn(&Article) -> Found> Run<'a, M> {
         };
         self.seen.insert(article.id.clone(), seen);
         if let Some(cap) = &mut article.cap {
-            cap.replaced |= self.replaced.contains(&article.id);
-            self.replaced.extend(cap.references.iter().cloned());
+            let nature = cap.nature();
+            cap.replaced |= self.replaced.contains(&(nature, article.id.clone()));
+            self.replaced.extend(cap.replaces().iter().map(|id| (nature, id.clone())));
         }
         self.apply(&article)
     }

@@ -120,6 +120,7 @@ fn form(request: &Request) -> Result<Form, Problem> {
     let kind = content_type(request.headers()).unwrap_or_default();
     match kind.as_str() {
         "text/plain" => Ok(Form::Text),
+        "application/cap+xml" => Ok(Form::Cap),
         "application/json"
         | "application/x-ndjson"
         | "application/jsonl"
@@ -127,7 +128,7 @@ fn form(request: &Request) -> Result<Form, Problem> {
         other => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             format!(
-                "{other:?} is not taken: send application/json, application/x-ndjson or text/plain"
+                "{other:?} is not taken: send application/json, application/x-ndjson, text/plain or application/cap+xml"
             ),
         )),
     }
@@ -167,8 +168,9 @@ pub(super) async fn show<B: Bus>(
         shown.insert("revisions".to_owned(), json!(all));
         if query.explain {
             let (matches, decisions, shards) = explain(&app, &id, article.revision).await?;
-            let explained =
-                moved(&app, article).is_subset(&shards) || rules_have_read(&app, *seq).await?;
+            // A CAP message moves the alerts that it refers to, whatever matches in it.
+            let is_known = article.cap.is_none() && moved(&app, article).is_subset(&shards);
+            let explained = is_known || rules_have_read(&app, *seq).await?;
             shown.insert("explained".to_owned(), json!(explained));
             shown.insert("matches".to_owned(), json!(matches));
             shown.insert("decisions".to_owned(), json!(decisions));

@@ -133,6 +133,7 @@ fn configure(
             official: false,
             lang: None,
             interval: POLL,
+            cap: None,
         });
     }
     config.sources.host_gap = Duration::from_millis(50);

@@ -1,5 +1,7 @@
 //! What Wirebell makes of a document or an address.
 
+mod cap;
+
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -42,6 +44,7 @@ struct Inspected {
 pub(super) async fn inspect(args: inspect::Inspect, with: &Invocation) -> Result<(), Failure> {
     match args.what {
         inspect::What::Article { file } => document(&file, with),
+        inspect::What::Cap { file } => cap::messages(&file, with),
         inspect::What::Url(args) => addresses(args, with).await,
     }
 }

@@ -155,7 +155,7 @@ pub(super) fn each_draft(files: &[PathBuf], mut show: impl FnMut(Draft)) -> Resu
 /// A draft as the rules would see it; the time plays no part in matching.
 pub(super) fn article(draft: &Draft) -> Article {
     let source = draft.source.clone().unwrap_or_else(SourceId::push);
-    let id = ArticleId::of(&source, &draft.identity());
+    let id = draft.article_id(&source);
     let text = (draft.title.clone(), draft.body.clone());
     Article {
         url: draft.link.clone(),
@@ -164,6 +164,7 @@ pub(super) fn article(draft: &Draft) -> Article {
         published_at: draft.published_at,
         updated_at: draft.updated_at,
         withdrawn: draft.withdrawn,
+        cap: draft.message.as_ref().map(|message| message.cap.clone()),
         ..Article::first(id, source, text, Time::from_millis(0))
     }
 }

@@ -15,6 +15,7 @@ use crate::cli::client::Client;
 use crate::cli::exit::Failure;
 use crate::cli::local::read_file;
 use crate::cli::output::line;
+use crate::feed::cap;
 
 /// How long `push` waits for what the rules make of an article.
 const VERDICT_WAIT: Duration = Duration::from_secs(10);
@@ -90,6 +91,8 @@ pub(super) fn content_type(file: &Path, bytes: &[u8]) -> &'static str {
         Some("jsonl" | "ndjson") => "application/x-ndjson",
         Some("json") => "application/json",
         Some("txt") => "text/plain",
+        Some("cap" | "xml") => "application/cap+xml",
+        _ if cap::begins(bytes) => "application/cap+xml",
         _ => match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
             Some(b'{') => "application/x-ndjson",
             Some(b'[') => "application/json",

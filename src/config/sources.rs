@@ -62,7 +62,7 @@ fn one(
     sources: &mut Sources,
     ids: &mut Vec<SourceId>,
 ) {
-    let known = ["id", "feed", "folder", "name", "owner", "official", "lang", "interval"];
+    let known = ["id", "feed", "folder", "name", "owner", "official", "lang", "interval", "cap"];
     let fields = reader.fields(node, "a source", &known);
     let Some(id) = fields.get("id") else {
         reader.error(node, "missing", "a source has no id", "add id: and a short name");
@@ -85,10 +85,16 @@ fn one(
         let message = "a feed polled so often would be a burden on its publisher";
         reader.error(node, "bad-value", message, "write 60s or more");
     }
+    let cap = fields.get("cap").and_then(|n| reader.flag(n, "cap"));
+    if let (Some(node), true) = (fields.get("cap"), folder.is_some()) {
+        let message = "cap is about the links of a feed; files in a folder tell themselves";
+        reader.error(node, "no-effect", message, "leave it out");
+    }
     match (feed, folder) {
         (Some(url), None) => {
             let interval = interval.unwrap_or(USUAL_INTERVAL);
-            sources.feeds.push(Feed { id: id_value, url, name, owner, official, lang, interval });
+            let id = id_value;
+            sources.feeds.push(Feed { id, url, name, owner, official, lang, interval, cap });
         }
         (None, Some(path)) => {
             let path = PathBuf::from(path);
@@ -116,19 +122,19 @@ mod tests {
 
     #[test]
     fn feeds_and_folders_are_read() {
-        let text = "sources:\n  - id: skylark\n    feed: https://skylark.example/rss\n    interval: 5m\n    official: true\n  - id: desk\n    folder: ./in\n    lang: uk\n";
+        let text = "sources:\n  - id: skylark\n    feed: https://skylark.example/rss\n    interval: 5m\n    official: true\n    cap: true\n  - id: desk\n    folder: ./in\n    lang: uk\n";
         let (sources, problems) = sources(text);
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(sources.feeds[0].interval, Duration::from_secs(300));
-        assert!(sources.feeds[0].official);
+        assert!(sources.feeds[0].official && sources.feeds[0].cap == Some(true));
         assert_eq!(sources.folders[0].path, PathBuf::from("./in"));
     }
 
     #[test]
     fn every_mistake_names_its_place() {
-        let text = "sources:\n  - id: push\n    feed: x\n  - feed: y\n  - id: b\n  - id: c\n    feed: z\n    interval: 5s\n    ofical: true\n";
+        let text = "sources:\n  - id: push\n    feed: x\n  - feed: y\n  - id: b\n  - id: c\n    feed: z\n    interval: 5s\n    ofical: true\n  - {id: d, folder: in, cap: true}\n";
         let (_, problems) = sources(text);
         let lines: Vec<u32> = problems.iter().map(|p| p.line).collect();
-        assert_eq!(lines, [2, 4, 5, 9, 8], "{problems:?}");
+        assert_eq!(lines, [2, 4, 5, 9, 8, 10], "{problems:?}");
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn draft(entry: &Node) -> Option<Draft> {
     draft.body = body(entry);
     draft.id = id(entry);
     draft.link = link(entry, &mut draft.problems);
+    draft.announces = announced(entry);
     draft.published_at =
         time(entry, &["published", "pubdate", "issued", "created", "date"], &mut draft);
     draft.updated_at = time(entry, &["updated", "modified"], &mut draft);
@@ -135,6 +136,24 @@ fn link(entry: &Node, problems: &mut Vec<String>) -> Option<String> {
             .push(format!("the link {text:?} leads to no http or https address; it was left out"));
     }
     None
+}
+
+/// The CAP file that a link, an enclosure or a content element says it leads to, or an element
+/// named so.
+fn announced(entry: &Node) -> Option<String> {
+    entry.elements().find_map(|node| {
+        if node.name == "cap" {
+            return web_link(&node.text(), node.base.as_ref());
+        }
+        let kind = node.attribute("type").map(str::to_ascii_lowercase).unwrap_or_default();
+        let target = match node.name.as_str() {
+            "link" => node.attribute("href").map_or_else(|| node.text(), str::to_owned),
+            "enclosure" => node.attribute("url")?.to_owned(),
+            "content" => node.attribute("src")?.to_owned(),
+            _ => return None,
+        };
+        kind.starts_with("application/cap+xml").then(|| web_link(&target, node.base.as_ref()))?
+    })
 }
 
 fn time(entry: &Node, names: &[&str], draft: &mut Draft) -> Option<Time> {

@@ -14,6 +14,7 @@ use crate::feed::Draft;
 use crate::feed::Error;
 use crate::feed::MAX_ENTRIES;
 use crate::feed::MAX_PROBLEMS;
+use crate::feed::cap;
 use crate::feed::entry;
 use crate::feed::html;
 use crate::feed::mend::mend;
@@ -250,10 +251,13 @@ impl Parser {
         self.deeper = 0;
         if let Some(entry) = self.open.pop() {
             self.read_to = self.read_to.max(position);
-            match entry::draft(&entry) {
-                Some(draft) => self.entries.push(draft),
-                None => self
-                    .problem("an entry has neither text, id nor link and was left out".to_owned()),
+            let messages = cap::inside(&entry);
+            if !messages.is_empty() {
+                self.entries.extend(messages.into_iter().map(|one| one.draft));
+            } else if let Some(draft) = entry::draft(&entry) {
+                self.entries.push(draft);
+            } else {
+                self.problem("an entry has neither text, id nor link and was left out".to_owned());
             }
         }
     }

@@ -173,6 +173,15 @@ impl Cap {
         }
     }
 
+    /// The articles of the messages whose place it takes: who gets one of them later than this
+    /// message gets old news.
+    pub fn replaces(&self) -> &[ArticleId] {
+        match self.says() {
+            Some(Says::Update | Says::Over | Says::Cancel) => &self.references,
+            Some(Says::Alert) | None => &[],
+        }
+    }
+
     /// When it is no longer in force: the last block's end, none where one names none.
     pub fn expires(&self) -> Option<Time> {
         let ends: Option<Vec<Time>> = self.blocks.iter().map(|b| b.expires).collect();

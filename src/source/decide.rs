@@ -36,10 +36,11 @@ pub fn identify(draft: &Draft, origin: &Origin) -> Result<(SourceId, ArticleId),
     if source == SourceId::operator() {
         return Err(Reason::Reserved(source));
     }
-    if draft.is_empty() && !draft.withdrawn {
+    // A CAP message that cancels others needs no words.
+    if draft.is_empty() && !draft.withdrawn && draft.message.is_none() {
         return Err(Reason::Empty);
     }
-    let id = ArticleId::of(&source, &draft.identity());
+    let id = draft.article_id(&source);
     Ok((source, id))
 }
 
@@ -56,7 +57,7 @@ pub fn decide(mut draft: Draft, history: &History, origin: &Origin, now: Time) -
         return Decision::Reject(Reason::Empty);
     };
     let Some((last, seq)) = &history.last else {
-        if draft.is_empty() {
+        if draft.is_empty() && draft.message.is_none() {
             return Decision::Reject(Reason::Unknown);
         }
         let article = article(draft, (source, id), origin, now);
@@ -119,6 +120,7 @@ fn article(draft: Draft, of: (SourceId, ArticleId), origin: &Origin, now: Time) 
         as_new: origin.as_new,
         first_poll,
         withdrawn: draft.withdrawn,
+        cap: draft.message.map(|message| message.cap),
         ..Article::first(id, source, (draft.title, draft.body), now)
     }
 }

@@ -3,6 +3,8 @@
 pub mod schedule;
 
 mod ask;
+mod files;
+mod index;
 mod state;
 
 use std::collections::HashMap;
@@ -31,7 +33,12 @@ use crate::telemetry::Board;
 use crate::telemetry::Health;
 use crate::telemetry::metric;
 
+use files::Turns;
+
 pub use ask::Answer;
+pub use files::Rest;
+pub use index::Announced;
+pub use index::Index;
 pub use state::State;
 
 /// Most polls under way at once.
@@ -62,6 +69,8 @@ pub struct Feed {
     pub lang: Option<Lang>,
     /// Time between polls that work.
     pub interval: Duration,
+    /// Whether its links lead to CAP files; none = where they say so.
+    pub cap: Option<bool>,
 }
 
 /// How polls are spread.
@@ -149,10 +158,11 @@ impl<B: Bus> Poller<B> {
         let Some(mut slots) = self.load(settings.feeds, &stop).await? else { return Ok(()) };
         let mut hosts: HashMap<String, Host> = HashMap::new();
         let poller = Arc::new(self);
+        let turns = Turns::new(settings.host_gap, stop.clone());
         let mut tasks: JoinSet<Done> = JoinSet::new();
         poller.show(&slots);
         while !stop.is_cancelled() {
-            poller.start_due(&mut slots, &mut hosts, &mut tasks);
+            poller.start_due(&mut slots, &mut hosts, &mut tasks, &turns);
             let wait = poller.wait(&slots, &hosts);
             tokio::select! {
                 biased;
@@ -214,6 +224,7 @@ impl<B: Bus> Poller<B> {
         slots: &mut [Slot],
         hosts: &mut HashMap<String, Host>,
         tasks: &mut JoinSet<Done>,
+        turns: &Turns,
     ) {
         let now = self.now();
         for (index, slot) in slots.iter_mut().enumerate() {
@@ -230,10 +241,10 @@ impl<B: Bus> Poller<B> {
             }
             host.busy = true;
             slot.busy = true;
-            let poller = Arc::clone(self);
+            let (poller, turns) = (Arc::clone(self), turns.clone());
             let (feed, state, revision) = (slot.feed.clone(), slot.state.clone(), slot.revision);
             tasks.spawn(async move {
-                let (answer, kept) = Box::pin(poller.poll(&feed, state, revision)).await;
+                let (answer, kept) = Box::pin(poller.poll(&feed, (state, revision), &turns)).await;
                 Done { slot: index, host: name, kept, answer }
             });
         }
@@ -291,25 +302,21 @@ impl<B: Bus> Poller<B> {
     async fn poll(
         &self,
         feed: &Feed,
-        mut state: State,
-        revision: Option<u64>,
+        (mut state, revision): (State, Option<u64>),
+        turns: &Turns,
     ) -> (Answer, Result<(State, Option<u64>), Error>) {
         let started = std::time::Instant::now();
         let baseline = state.baseline(self.now());
-        let mut answer = ask::ask(&self.client, feed, &state, self.now()).await;
-        if let Answer::Fresh { drafts, .. } = &mut answer {
+        let asking = ask::ask(&self.client, feed, &state, self.now());
+        let mut answer = turns.take(&feed.host(), asking).await;
+        if let Answer::Fresh { drafts, announced, rest, .. } = &mut answer {
             let drafts = std::mem::take(drafts);
-            let origin = feed.origin(baseline);
-            let published =
-                crate::source::publish_all(&self.bus, &origin, drafts, self.now()).await;
-            match published {
+            if let Err(e) = self.publish(feed, drafts, baseline).await {
+                return (answer, Err(e.into()));
+            }
+            match self.take_files(feed, &mut state, announced, (turns, baseline)).await {
+                Ok(left) => *rest = left,
                 Err(e) => return (answer, Err(e.into())),
-                Ok(answers) => {
-                    let rejected = answers.iter().filter(|a| a.is_err()).count();
-                    if rejected > 0 {
-                        tracing::debug!(source.id = %feed.id, articles = rejected, "Entries were not taken");
-                    }
-                }
             }
         }
         metrics::counter!(metric::FEED_POLLS, "result" => answer.label()).increment(1);

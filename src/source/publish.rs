@@ -29,6 +29,7 @@ use crate::source::decide::History;
 use crate::source::decide::decide;
 use crate::source::decide::identify;
 use crate::source::decide::needs_earlier;
+use crate::source::replaced;
 use crate::telemetry::metric;
 
 /// Most articles written at once.
@@ -60,9 +61,10 @@ pub async fn publish<B: Bus>(
 pub async fn publish_all<B: Bus>(
     bus: &B,
     origin: &Origin,
-    drafts: Vec<Draft>,
+    mut drafts: Vec<Draft>,
     now: Time,
 ) -> Result<Vec<Answer>, bus::Error> {
+    replaced::mark(bus, &mut drafts).await?;
     let mut answers: Vec<Option<Answer>> = Vec::new();
     let mut waiting: Vec<Waiting> = Vec::new();
     for (index, draft) in drafts.into_iter().enumerate() {

@@ -8,6 +8,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 pub const INGEST_ARTICLES: &str = "wirebell_ingest_articles_total";
 /// Polls by `result`.
 pub const FEED_POLLS: &str = "wirebell_feed_polls_total";
+/// CAP files that indexes announced, by `result`.
+pub const CAP_FILES: &str = "wirebell_cap_files_total";
 /// Duration of a poll.
 pub const FEED_POLL_SECONDS: &str = "wirebell_feed_poll_seconds";
 /// Time to match one article against all rules.

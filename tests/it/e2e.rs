@@ -1,6 +1,7 @@
 //! The program as its users run it: real processes, a real server, real HTTP.
 
 mod bad_input;
+mod cap_index;
 mod chaos;
 mod dates;
 mod endings;

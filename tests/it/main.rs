@@ -10,6 +10,8 @@ mod alert_size;
 mod bad_rules;
 mod bus;
 mod cap;
+mod cap_files;
+mod cap_sources;
 mod delivery;
 mod e2e;
 mod egress;

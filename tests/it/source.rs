@@ -44,16 +44,16 @@ use wiremock::matchers::header;
 /// Longest wait for anything: a test that waits longer fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Desk {
+pub(crate) struct Desk {
     _data: tempfile::TempDir,
-    bus: Embedded,
+    pub(crate) bus: Embedded,
     board: Board,
     stop: CancellationToken,
     tasks: JoinSet<Result<(), source::Error>>,
 }
 
 impl Desk {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let data = tempfile::tempdir().unwrap();
         let folder = data.path().to_owned();
         let settings = EmbeddedSettings { folder, limits: Limits::default() };
@@ -62,7 +62,7 @@ impl Desk {
         Self { _data: data, bus, board, stop, tasks: JoinSet::new() }
     }
 
-    fn run(&mut self, feeds: Vec<Feed>, folders: Vec<Folder>) {
+    pub(crate) fn run(&mut self, feeds: Vec<Feed>, folders: Vec<Folder>) {
         let settings = source::Settings {
             feeds,
             folders,
@@ -77,7 +77,7 @@ impl Desk {
     }
 
     /// The next articles of the log after this position.
-    async fn articles(&self, after: u64, count: usize) -> Vec<(u64, Article)> {
+    pub(crate) async fn articles(&self, after: u64, count: usize) -> Vec<(u64, Article)> {
         let from = wirebell::bus::From::After(after);
         let filter = "wb.article.>".to_owned();
         let selection = Selection { from, until: Until::Forever, filter };
@@ -92,7 +92,7 @@ impl Desk {
     }
 
     /// The first state of the feed that fulfils the condition.
-    async fn state(&self, id: &str, wanted: impl Fn(&State) -> bool) -> State {
+    pub(crate) async fn state(&self, id: &str, wanted: impl Fn(&State) -> bool) -> State {
         let mut watch = self.bus.watch(Bucket::Feeds, "", 0).await.unwrap();
         loop {
             let entry = tokio::time::timeout(PATIENCE, watch.next()).await.expect("a state");
@@ -105,7 +105,7 @@ impl Desk {
         }
     }
 
-    async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap().unwrap();
@@ -113,7 +113,7 @@ impl Desk {
     }
 }
 
-fn feed(id: &str, url: String) -> Feed {
+pub(crate) fn feed(id: &str, url: String) -> Feed {
     Feed {
         id: SourceId::new(id).unwrap(),
         url,
@@ -122,6 +122,7 @@ fn feed(id: &str, url: String) -> Feed {
         official: true,
         lang: None,
         interval: Duration::from_millis(20),
+        cap: None,
     }
 }
 
@@ -309,7 +310,7 @@ async fn what_is_no_feed_is_an_error_that_says_so_and_a_new_address_starts_anew(
     desk.close().await;
 }
 
-fn folder(path: &Path) -> Folder {
+pub(crate) fn folder(path: &Path) -> Folder {
     Folder {
         path: path.to_owned(),
         id: SourceId::new("desk").unwrap(),
@@ -321,7 +322,7 @@ fn folder(path: &Path) -> Folder {
     }
 }
 
-async fn appears(path: PathBuf) {
+pub(crate) async fn appears(path: PathBuf) {
     let waiting = async {
         while !path.exists() {
             tokio::task::yield_now().await;

@@ -18,6 +18,11 @@ pub(in crate::cli) enum What {
         /// The file; - for standard input
         file: PathBuf,
     },
+    /// CAP messages: their values as written, and what is wrong with them
+    Cap {
+        /// The file; - for standard input
+        file: PathBuf,
+    },
     /// Whether addresses may be called by feeds and webhooks, and why not; none of them is called
     #[command(after_help = "Each address gets a line, in order, also one that is no address. A \
         name is allowed where it resolves and every address it stands for is allowed. The exit \

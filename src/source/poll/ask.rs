@@ -15,8 +15,11 @@ use crate::feed;
 use crate::feed::Context;
 use crate::feed::Draft;
 use crate::model::Time;
+use crate::source::poll::Announced;
 use crate::source::poll::Feed;
+use crate::source::poll::Rest;
 use crate::source::poll::State;
+use crate::source::poll::index::divide;
 use crate::source::poll::schedule;
 use crate::telemetry::logs::chain;
 
@@ -24,6 +27,8 @@ use crate::telemetry::logs::chain;
 const MAX_VALIDATOR: usize = 1_024;
 /// Longest error text kept.
 const MAX_ERROR: usize = 300;
+/// Longest wait where one poll did not get through all files.
+const SOON: Duration = Duration::from_secs(60);
 
 /// What a feed's server answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +43,10 @@ pub enum Answer {
         last_modified: Option<String>,
         /// It did not break off on the way.
         complete: bool,
+        /// Its entries that announce CAP files.
+        announced: Vec<Announced>,
+        /// What of these could not be read.
+        rest: Rest,
     },
     /// Nothing new, perhaps with other validators.
     Unchanged {
@@ -76,15 +85,15 @@ pub(super) async fn ask(client: &Client, feed: &Feed, state: &State, now: Time) 
     set(&mut fetch.headers, header::IF_NONE_MATCH, state.etag.as_deref());
     set(&mut fetch.headers, header::IF_MODIFIED_SINCE, state.last_modified.as_deref());
     match client.fetch(fetch).await {
-        Ok(fetched) => judge(fetched, now).await,
+        Ok(fetched) => judge(fetched, feed, now).await,
         Err(e @ egress::Error::Refused { .. }) => Answer::Failed(refused(&e)),
         Err(e) => Answer::Failed(short(&chain(&e))),
     }
 }
 
-async fn judge(fetched: Fetched, now: Time) -> Answer {
+async fn judge(fetched: Fetched, feed: &Feed, now: Time) -> Answer {
     match fetched.status.as_u16() {
-        200 => read(fetched, now).await,
+        200 => read(fetched, feed, now).await,
         304 => Answer::Unchanged {
             etag: text(&fetched.headers, header::ETAG),
             last_modified: text(&fetched.headers, header::LAST_MODIFIED),
@@ -106,36 +115,45 @@ async fn judge(fetched: Fetched, now: Time) -> Answer {
     }
 }
 
-async fn read(fetched: Fetched, now: Time) -> Answer {
+async fn read(fetched: Fetched, feed: &Feed, now: Time) -> Answer {
     let etag = text(&fetched.headers, header::ETAG);
     let last_modified = text(&fetched.headers, header::LAST_MODIFIED);
     let complete = fetched.complete;
-    let kind = text(&fetched.headers, header::CONTENT_TYPE).unwrap_or_default();
-    let charset = kind.split(';').find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().to_owned())
-    });
+    let charset = charset(&fetched.headers);
     // Reading 16 MB takes long enough to hold up other tasks.
     let reading = tokio::task::spawn_blocking(move || {
         let context = Context { url: Some(&fetched.url), charset: charset.as_deref(), now };
-        feed::read_feed(&fetched.body, &context)
+        feed::read_polled(&fetched.body, &context)
     });
     match reading.await {
         Ok(Ok(document)) => {
-            Answer::Fresh { drafts: document.entries, etag, last_modified, complete }
+            let (drafts, announced) = divide(document.entries, feed.cap, &feed.id);
+            let rest = Rest::default();
+            Answer::Fresh { drafts, etag, last_modified, complete, announced, rest }
         }
         Ok(Err(e)) => Answer::Failed(short(&e.to_string())),
         Err(_) => Answer::Failed("the document cannot be read".to_owned()),
     }
 }
 
+pub(super) fn charset(headers: &HeaderMap) -> Option<String> {
+    let kind = text(headers, header::CONTENT_TYPE).unwrap_or_default();
+    kind.split(';').find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().to_owned())
+    })
+}
+
 /// Writes what an answer means for the next poll into the state. `at` is now and jitter.
 pub(super) fn remember(state: &mut State, answer: &Answer, interval: Duration, at: (Time, f64)) {
     let (now, jitter) = at;
     let failure = match answer {
-        Answer::Fresh { etag, last_modified, complete: true, .. } => {
-            state.etag.clone_from(etag);
-            state.last_modified.clone_from(last_modified);
+        Answer::Fresh { etag, last_modified, complete: true, rest, .. } => {
+            // Without validators the next poll lists the files that are missing once more.
+            if rest.is_nothing() {
+                state.etag.clone_from(etag);
+                state.last_modified.clone_from(last_modified);
+            }
             state.first_poll_done = true;
             None
         }
@@ -160,6 +178,15 @@ pub(super) fn remember(state: &mut State, answer: &Answer, interval: Duration, a
             state.last_error = None;
             state.last_ok = Some(now);
             state.next_poll = schedule::after_success(now, interval, jitter);
+            if let Answer::Fresh { rest, .. } = answer {
+                // Missing files are not the index's fault: it is asked at its usual time.
+                state.last_error.clone_from(&rest.trouble);
+                let soon = interval.min(SOON);
+                if rest.more {
+                    state.next_poll = schedule::after_success(now, soon, jitter);
+                }
+                state.next_poll = state.next_poll.max(now.plus(rest.wait));
+            }
         }
         Some(why) => {
             state.failures = state.failures.saturating_add(1);
@@ -178,13 +205,13 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
     }
 }
 
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     let value = headers.get(name)?.to_str().ok()?;
     (value.len() <= MAX_VALIDATOR && !value.is_empty()).then(|| value.to_owned())
 }
 
 /// The operator's own feed: the operator may know the reason.
-fn refused(error: &egress::Error) -> String {
+pub(super) fn refused(error: &egress::Error) -> String {
     match error {
         egress::Error::Refused { refusal, .. } => {
             format!("address not allowed: {}", refusal.reason())
@@ -193,7 +220,7 @@ fn refused(error: &egress::Error) -> String {
     }
 }
 
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     text.chars().take(MAX_ERROR).collect()
 }
 
@@ -203,7 +230,8 @@ mod tests {
 
     fn fresh(complete: bool) -> Answer {
         let etag = Some("W/\"1\"".to_owned());
-        Answer::Fresh { drafts: Vec::new(), etag, last_modified: None, complete }
+        let (announced, rest) = (Vec::new(), Rest::default());
+        Answer::Fresh { drafts: Vec::new(), etag, last_modified: None, complete, announced, rest }
     }
 
     #[test]

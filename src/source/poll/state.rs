@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::model::Time;
 use crate::model::Version;
 use crate::source::Baseline;
+use crate::source::poll::Index;
 
 /// After so long without a poll that worked, an entry without a date may be of any age.
 const UNSEEN: Duration = Duration::from_secs(6 * 3600);
@@ -42,6 +43,9 @@ pub struct State {
     /// Its server says that it is gone for good.
     #[serde(default)]
     pub gone: bool,
+    /// The CAP files that it announces, where it does.
+    #[serde(default, skip_serializing_if = "Index::is_empty")]
+    pub index: Index,
 }
 
 impl State {
@@ -58,6 +62,7 @@ impl State {
             last_ok: None,
             first_poll_done: false,
             gone: false,
+            index: Index::default(),
         }
     }
 

@@ -1,63 +1,43 @@
-//! CAP messages through real workers. No road brings them in yet, so they are written into the log
-//! as ingest would; rules, notifier, api and commands are the real ones.
+//! CAP messages through real workers, pushed as an agency would.
 
 use serde_json::Value;
 use serde_json::json;
 use wirebell::clock::Clock;
-use wirebell::model::Article;
-use wirebell::model::ArticleId;
-use wirebell::model::Cap;
-use wirebell::model::Lang;
-use wirebell::model::SourceId;
 use wirebell::model::Time;
-use wirebell::model::cap::Block;
-use wirebell::model::cap::CapStatus;
-use wirebell::model::cap::MsgType;
-use wirebell::model::cap::Scope;
 
 use crate::e2e::Desk;
 use crate::e2e::Receiver;
 use crate::e2e::ask;
 use crate::e2e::wait_for;
 use crate::support::nats::Server;
-use crate::support::nats::connect;
 use crate::support::running::Running;
-use crate::workers::write_down;
 
 const RULES: &str = "version: 1
 rules:
   - {id: storm, any: [storm warning], unless: [drill], key: none}
 ";
 
-/// A message in two languages; the rule finds its words in the English block only.
-fn message(number: u32, status: CapStatus, english: &str) -> Article {
-    let texts = [("en", english), ("zh-TW", "多佛天氣報告")];
-    let (mut title, mut blocks) = (String::new(), Vec::new());
-    for (lang, text) in texts {
-        let chars = |text: &str| u32::try_from(text.chars().count()).unwrap();
-        let start = chars(&title);
-        title.push_str(text);
-        let block = Block { lang: Some(Lang::new(lang).unwrap()), ..Block::default() };
-        blocks.push(Block { title: (start, chars(&title)), ..block });
-        title.push(' ');
-    }
-    let source = SourceId::new("weather").unwrap();
-    let identifier = format!("m{number}");
-    let id = ArticleId::of_message("weather", &identifier, "2026-01-01T00:00:00Z");
-    let text = (title.trim_end().to_owned(), String::new());
-    let now = Time::from_millis(Clock::System.now_ms());
-    let mut article = Article::first(id, source, text, now);
-    article.cap = Some(Cap {
-        identifier,
-        sender: "weather".to_owned(),
-        status,
-        msg_type: MsgType::Alert,
-        scope: Scope::Public,
-        references: Vec::new(),
-        replaced: false,
-        blocks,
-    });
-    article
+/// Pushes a message in two languages; the rule finds its words in the English one only. Answers
+/// the article's id.
+fn push(running: &Running, number: u32, status: &str, english: &str) -> String {
+    let info = |lang: &str, headline: &str| {
+        format!(
+            "<info><language>{lang}</language><category>Met</category><event>{headline}</event>\
+             <urgency>Expected</urgency><severity>Severe</severity><certainty>Likely</certainty>\
+             <headline>{headline}</headline></info>"
+        )
+    };
+    let infos = info("en", english) + &info("zh-TW", "多佛天氣報告");
+    let message = format!(
+        "<alert xmlns='urn:oasis:names:tc:emergency:cap:1.2'><identifier>m{number}</identifier>\
+         <sender>weather</sender><sent>{}</sent><status>{status}</status><msgType>Alert</msgType>\
+         <scope>Public</scope>{infos}</alert>",
+        Time::from_millis(Clock::System.now_ms())
+    );
+    let url = format!("{}/v1/articles", running.api);
+    let (status, said) = ask("POST", &url, "application/cap+xml", message.as_bytes()).unwrap();
+    assert_eq!(status, 202, "{said}");
+    said["accepted"][0]["id"].as_str().unwrap().to_owned()
 }
 
 /// The language of the evidence and the silent one, and the nature, wherever the alert is shown.
@@ -112,9 +92,8 @@ async fn a_message_shows_its_silent_language_and_an_exercise_is_never_told_as_ac
     let (status, made) =
         ask("POST", &path, "application/json", wanted.to_string().as_bytes()).unwrap();
     assert_eq!(status, 201, "{made}");
-    let exercise = message(1, CapStatus::Exercise, "A drill: storm warning for Dover");
-    let actual = message(2, CapStatus::Actual, "A storm warning for Dover");
-    write_down(&connect(&nats.url()).await, &[exercise.clone(), actual]).await;
+    let exercise = push(&running, 1, "Exercise", "A drill: storm warning for Dover");
+    push(&running, 2, "Actual", "A storm warning for Dover");
 
     let mut told: Vec<Value> =
         curious.wait_for(2).into_values().flatten().map(|hook| hook.json()).collect();
@@ -126,8 +105,8 @@ async fn a_message_shows_its_silent_language_and_an_exercise_is_never_told_as_ac
     assert_eq!(plain["data"]["alert"], told[1]["data"]["alert"]);
     let stage = wait_for("the filter that stopped it", || {
         let subscription = &running.subscription;
-        let why_not = running
-            .get(&format!("/v1/why-not?article={}&subscription={subscription}", exercise.id));
+        let why_not =
+            running.get(&format!("/v1/why-not?article={exercise}&subscription={subscription}"));
         (why_not["stage"] != "unread").then_some(why_not)
     });
     assert_eq!(stage["stage"], "filter", "{stage}");

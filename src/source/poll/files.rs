@@ -1,0 +1,249 @@
+//! The CAP files of an index: fetched one after the other, one a host at a time, and published as
+//! they come.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::header;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::bus;
+use crate::bus::Bus;
+use crate::egress;
+use crate::egress::Client;
+use crate::egress::Fetch;
+use crate::egress::Fetched;
+use crate::feed;
+use crate::feed::Draft;
+use crate::feed::cap;
+use crate::model::Time;
+use crate::source::Baseline;
+use crate::source::poll::Feed;
+use crate::source::poll::Poller;
+use crate::source::poll::State;
+use crate::source::poll::ask;
+use crate::source::poll::index::Announced;
+use crate::source::poll::index::MAX_FILES;
+use crate::source::poll::schedule;
+use crate::source::publish_all;
+use crate::telemetry::logs::chain;
+use crate::telemetry::metric;
+
+/// Failures of a host in a row after which its other files wait for the next poll.
+const MAX_FAILURES: u32 = 3;
+/// Hosts remembered before those that are free are forgotten.
+const MANY_HOSTS: usize = 1_000;
+
+/// What of an index could not be read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rest {
+    /// There were more files than one poll fetches.
+    pub more: bool,
+    /// Which could not be read, and why.
+    pub trouble: Option<String>,
+    /// How long a host asked to be left alone.
+    pub wait: Duration,
+}
+
+/// Whose turn it is to ask a host: one request at a time, with a gap between two.
+#[derive(Clone, Debug)]
+pub(super) struct Turns {
+    gap: Duration,
+    stop: CancellationToken,
+    hosts: Arc<Mutex<HashMap<String, Host>>>,
+}
+
+/// When a host may be asked again; held while it is asked.
+type Host = Arc<tokio::sync::Mutex<Option<Instant>>>;
+
+/// What came of one file.
+enum Came {
+    Messages(Vec<Draft>),
+    Missed { why: String, is_denied: bool },
+    Throttled(Option<Duration>),
+}
+
+impl Turns {
+    pub(super) fn new(gap: Duration, stop: CancellationToken) -> Self {
+        Self { gap, stop, hosts: Arc::default() }
+    }
+
+    /// Waits for the host to be free, does the work, and leaves it alone for the gap.
+    pub(super) async fn take<T>(&self, host: &str, work: impl Future<Output = T>) -> T {
+        let turn = self.host(host);
+        let mut free_at = turn.lock().await;
+        if let Some(at) = *free_at {
+            tokio::time::sleep_until(at).await;
+        }
+        let done = work.await;
+        *free_at = Some(Instant::now() + self.gap);
+        done
+    }
+
+    fn host(&self, name: &str) -> Host {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if hosts.len() >= MANY_HOSTS {
+            let now = Instant::now();
+            // One that is neither asked nor waited for, and was left alone long enough.
+            hosts.retain(|_, host| {
+                let is_free = host.try_lock().is_ok_and(|at| at.is_none_or(|at| at <= now));
+                Arc::strong_count(host) > 1 || !is_free
+            });
+        }
+        hosts.entry(name.to_owned()).or_default().clone()
+    }
+}
+
+impl<B: Bus> Poller<B> {
+    /// Fetches and publishes the files that an index announces; those of its first reading are a
+    /// baseline whenever they come. What is taken is noted in the state once it is durable.
+    pub(super) async fn take_files(
+        &self,
+        feed: &Feed,
+        state: &mut State,
+        announced: &[Announced],
+        (turns, baseline): (&Turns, Baseline),
+    ) -> Result<Rest, bus::Error> {
+        let files = state.index.list(announced, baseline == Baseline::All);
+        let mut rest = Rest { more: files.len() > MAX_FILES, ..Rest::default() };
+        let (mut missed, mut busy) = (0_usize, Vec::new());
+        let mut failures: HashMap<String, u32> = HashMap::new();
+        for file in files.iter().take(MAX_FILES) {
+            if turns.stop.is_cancelled() {
+                rest.more = true;
+                break;
+            }
+            let host = host_of(&file.url);
+            if busy.contains(&host) {
+                continue;
+            }
+            let came = turns.take(&host, fetch(&self.client, &file.url, self.now())).await;
+            metrics::counter!(metric::CAP_FILES, "result" => came.label()).increment(1);
+            match came {
+                Came::Messages(drafts) => {
+                    let is_first = state.index.is_first(&file.key);
+                    let baseline = if is_first { Baseline::All } else { baseline };
+                    self.publish(feed, drafts, baseline).await?;
+                    state.index.took(&file.key);
+                }
+                Came::Missed { why, is_denied } => {
+                    missed += 1;
+                    // A host that is down would cost its time limit for each of its files.
+                    let failed = failures.entry(host.clone()).or_default();
+                    *failed = if is_denied { 0 } else { failed.saturating_add(1) };
+                    if *failed >= MAX_FAILURES {
+                        busy.push(host);
+                    }
+                    if state.index.missed(&file.key, is_denied) {
+                        tracing::warn!(source.id = %feed.id, url = file.url, why, "CAP file is given up");
+                    }
+                    rest.trouble.get_or_insert_with(|| format!("{}: {why}", file.url));
+                }
+                Came::Throttled(wait) => {
+                    rest.wait = rest.wait.max(wait.unwrap_or_else(|| schedule::host_pause(1)));
+                    rest.trouble.get_or_insert_with(|| format!("{host} asks for fewer requests"));
+                    busy.push(host);
+                }
+            }
+        }
+        if let Some(first) = rest.trouble.take() {
+            let waiting = state.index.waiting().max(missed);
+            rest.trouble = Some(ask::short(&format!("{waiting} CAP files are missing; {first}")));
+        }
+        Ok(rest)
+    }
+
+    /// Publishes what a poll brought; what cannot be taken is counted and costs no other.
+    pub(super) async fn publish(
+        &self,
+        feed: &Feed,
+        drafts: Vec<Draft>,
+        baseline: Baseline,
+    ) -> Result<(), bus::Error> {
+        let origin = feed.origin(baseline);
+        let answers = publish_all(&self.bus, &origin, drafts, self.now()).await?;
+        let rejected = answers.iter().filter(|a| a.is_err()).count();
+        if rejected > 0 {
+            tracing::debug!(source.id = %feed.id, articles = rejected, "Entries were not taken");
+        }
+        Ok(())
+    }
+}
+
+impl Rest {
+    /// Whether the index was taken whole, so that only what changes in it is asked for from now on.
+    pub(super) fn is_nothing(&self) -> bool {
+        !self.more && self.trouble.is_none()
+    }
+}
+
+impl Came {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Messages(_) => "taken",
+            Self::Missed { .. } => "missed",
+            Self::Throttled(_) => "throttled",
+        }
+    }
+}
+
+fn host_of(url: &str) -> String {
+    let url = Url::parse(url).ok();
+    url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+}
+
+async fn fetch(client: &Client, url: &str, now: Time) -> Came {
+    let mut fetch = Fetch::new(url);
+    let accept = "application/cap+xml, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5";
+    fetch.headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+    let fetched = match client.fetch(fetch).await {
+        Ok(fetched) => fetched,
+        Err(e) => {
+            let is_denied =
+                matches!(e, egress::Error::Refused { .. } | egress::Error::TooLarge { .. });
+            let why = match e {
+                egress::Error::Refused { .. } => ask::refused(&e),
+                _ => chain(&e),
+            };
+            return Came::Missed { why, is_denied };
+        }
+    };
+    match fetched.status.as_u16() {
+        200 if fetched.complete => read(fetched, now).await,
+        200 => Came::Missed { why: "the file broke off on the way".into(), is_denied: false },
+        status @ (429 | 503) => {
+            let wait = ask::text(&fetched.headers, header::RETRY_AFTER);
+            match (status, wait.and_then(|text| schedule::retry_after(&text, now))) {
+                (503, None) => {
+                    Came::Missed { why: "the server answered 503".into(), is_denied: false }
+                }
+                (_, wait) => Came::Throttled(wait),
+            }
+        }
+        status => {
+            let why = format!("the server answered {status}");
+            Came::Missed { why, is_denied: matches!(status, 404 | 410) }
+        }
+    }
+}
+
+async fn read(fetched: Fetched, now: Time) -> Came {
+    let charset = ask::charset(&fetched.headers);
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut read = cap::read(&fetched.body, charset.as_deref(), Some(&fetched.url))?;
+        read.messages.iter_mut().for_each(|one| one.draft.check_dates(now));
+        Ok::<_, feed::Error>(read.messages.into_iter().map(|one| one.draft).collect())
+    });
+    match reading.await {
+        Ok(Ok(drafts)) => Came::Messages(drafts),
+        Ok(Err(e)) => Came::Missed { why: e.to_string(), is_denied: true },
+        Err(_) => Came::Missed { why: "the file cannot be read".into(), is_denied: true },
+    }
+}
