@@ -16,13 +16,7 @@ use crate::feed::records::Elements;
 
 /// Reads a feed in JSON. One that was cut off keeps its whole items.
 pub(super) fn read(text: &str, context: &Context<'_>) -> Result<Document, Error> {
-    let mut document = Document {
-        title: None,
-        kind: "json",
-        entries: Vec::new(),
-        salvaged: 0,
-        problems: Vec::new(),
-    };
+    let mut document = Document { kind: "json", ..Document::default() };
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     let (items, language) = match values.next() {
         Some(Ok(feed)) => {

@@ -14,6 +14,7 @@ use crate::feed::Draft;
 use crate::feed::Error;
 use crate::feed::MAX_ENTRIES;
 use crate::feed::MAX_PROBLEMS;
+use crate::feed::Rhythm;
 use crate::feed::cap;
 use crate::feed::entry;
 use crate::feed::html;
@@ -76,6 +77,7 @@ struct Parser {
     root: Option<String>,
     title: Option<String>,
     lang: Option<Lang>,
+    rhythm: Rhythm,
     entries: Vec<Draft>,
     problems: Vec<String>,
     /// Where the last whole entry ended.
@@ -94,6 +96,7 @@ impl Parser {
             root: None,
             title: None,
             lang: None,
+            rhythm: Rhythm::default(),
             entries: Vec::new(),
             problems: Vec::new(),
             read_to: 0,
@@ -274,7 +277,11 @@ impl Parser {
             }
             return;
         }
-        // Outside entries only the feed's own title and language are kept.
+        // Outside entries only the feed's own title, language and rhythm are kept.
+        if depth <= 3 {
+            let parent = self.open.last().map(|parent| parent.name.as_str()).unwrap_or_default();
+            self.rhythm.take(parent, &node.name, &node.text());
+        }
         if depth <= 2 && node.core {
             match node.name.as_str() {
                 "title" if self.title.is_none() => {
@@ -338,6 +345,7 @@ impl Parser {
         Ok(Document {
             title: self.title,
             kind: self.kind.unwrap_or("rss"),
+            rhythm: self.rhythm,
             entries: self.entries,
             salvaged,
             problems: self.problems,
