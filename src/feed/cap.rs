@@ -21,6 +21,7 @@ use crate::feed::MAX_BYTES;
 use crate::feed::MAX_PROBLEMS;
 use crate::feed::Rejected;
 use crate::feed::charset;
+use crate::feed::entry;
 use crate::feed::mend::mend;
 use crate::feed::tree::Node;
 use crate::model::ArticleId;
@@ -234,17 +235,20 @@ fn is_message(text: &str) -> bool {
     parse::root(text).is_some_and(|root| ["alert", "edxldistribution"].contains(&root.as_str()))
 }
 
-/// The messages inside of a feed's entry: as elements, or as the text of one.
-pub(super) fn inside(entry: &Node) -> Vec<Read> {
+/// The messages inside of a feed's entry: as elements, or as the text of one. Where they name no
+/// page of their own, the entry's is theirs.
+pub(super) fn inside(entry: &Node) -> Vec<Draft> {
     let mut found = Vec::new();
     look(entry, &mut found);
-    found
+    let link = found.first().and_then(|_| entry::draft(entry)?.link);
+    let linked = |one: Read| Draft { link: one.draft.link.or_else(|| link.clone()), ..one.draft };
+    found.into_iter().map(linked).collect()
 }
 
 fn look(node: &Node, found: &mut Vec<Read>) {
     for inner in node.elements() {
         if inner.name == "alert" {
-            found.push(of_node(inner, node.base.as_ref()));
+            found.push(of_node(inner, None));
             continue;
         }
         look(inner, found);
@@ -253,7 +257,7 @@ fn look(node: &Node, found: &mut Vec<Read>) {
             let text = inner.text();
             let text = text.trim_start();
             if text.starts_with('<') && is_message(text) {
-                let read = parse::read(&mend(text), node.base.as_ref());
+                let read = parse::read(&mend(text), None);
                 found.extend(read.into_iter().flat_map(|read| read.messages));
             }
         }

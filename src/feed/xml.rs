@@ -256,7 +256,7 @@ impl Parser {
             self.read_to = self.read_to.max(position);
             let messages = cap::inside(&entry);
             if !messages.is_empty() {
-                self.entries.extend(messages.into_iter().map(|one| one.draft));
+                self.entries.extend(messages);
             } else if let Some(draft) = entry::draft(&entry) {
                 self.entries.push(draft);
             } else {

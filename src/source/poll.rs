@@ -195,6 +195,9 @@ fn tell(feed: &Feed, before: &State, after: &State) {
         tracing::warn!(source.id = %feed.id, "Feed is gone for good and is no longer polled; remove it or give its new address");
     } else if after.last_error != before.last_error {
         match &after.last_error {
+            Some(error) if after.failures == 0 => {
+                tracing::warn!(source.id = %feed.id, error, "Feed is read in part");
+            }
             Some(error) => {
                 tracing::warn!(source.id = %feed.id, failures = after.failures, error, "Feed cannot be read");
             }

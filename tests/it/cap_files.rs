@@ -183,6 +183,7 @@ fn several_messages_come_in_an_envelope_and_inside_of_entries() {
         ("How to read our alerts", false),
     ];
     assert_eq!(titles, wanted, "{:?}", feed.problems);
+    assert_eq!(feed.entries[0].link.as_deref(), Some("https://port.example/pages/1.html"));
     let inline = feed.entries[0].message.clone().unwrap();
     assert_eq!(inline.id, one("two_languages.cap").0.message.unwrap().id);
     for name in ["edxl.xml", "test.cap"] {

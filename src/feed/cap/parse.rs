@@ -123,7 +123,7 @@ impl Parser {
     }
 
     fn fault(&mut self, text: String) {
-        if self.faults.len() < MAX_PROBLEMS {
+        if self.faults.len() < MAX_PROBLEMS && self.faults.last() != Some(&text) {
             self.faults.push(text);
         }
     }
