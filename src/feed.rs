@@ -7,6 +7,7 @@ pub mod cap;
 pub mod charset;
 pub mod date;
 pub mod html;
+pub mod page;
 
 mod clean;
 mod entry;
@@ -40,7 +41,7 @@ pub const MAX_ENTRIES: usize = 5_000;
 /// Most problems listed for one document or entry.
 const MAX_PROBLEMS: usize = 50;
 /// A date further ahead than this is a mistake of the feed.
-const AHEAD: Duration = Duration::from_secs(24 * 3600);
+const MAX_AHEAD: Duration = Duration::from_secs(24 * 3600);
 
 /// What a document says about one article, before it has an id, a revision and a time of receipt.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -126,6 +127,9 @@ pub enum Error {
     /// It is something else, or a message that is refused whole.
     #[error("not a CAP message: {0}")]
     NotAMessage(String),
+    /// It is a page without an article, or one that is not read.
+    #[error("no article in the page: {0}")]
+    NotAPage(String),
     /// It is too large to be read.
     #[error("the document has {size} bytes, at most {MAX_BYTES} are read")]
     TooLarge {
@@ -263,7 +267,7 @@ impl Draft {
 
     /// Leaves out dates that are too far ahead of `now` to be meant, and says so.
     pub fn check_dates(&mut self, now: Time) {
-        let latest = now.plus(AHEAD);
+        let latest = now.plus(MAX_AHEAD);
         for ahead in [&mut self.published_at, &mut self.updated_at] {
             if let Some(at) = ahead.take_if(|at| *at > latest) {
                 self.problems

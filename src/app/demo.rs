@@ -135,6 +135,7 @@ fn configure(
             interval: POLL,
             eager: true,
             silent_after: None,
+            pages: false,
             cap: None,
         });
     }

@@ -81,6 +81,7 @@ fn one(
         reader.error(node, "bad-value", message, "write 60s or more");
     }
     let silent_after = fields.get("silent_after").and_then(|n| reader.duration(n, "silent_after"));
+    let pages = fields.get("fetch").is_some_and(|node| is_page(reader, node));
     let cap = fields.get("cap").and_then(|n| reader.flag(n, "cap"));
     if folder.is_some() {
         refuse_on_folders(reader, &fields);
@@ -99,6 +100,7 @@ fn one(
                 interval,
                 eager,
                 silent_after,
+                pages,
                 cap,
             });
         }
@@ -115,11 +117,25 @@ fn one(
     }
 }
 
+/// `fetch: page`; `feed`, which is usual, says that its entries are the articles.
+fn is_page(reader: &mut rules::Reader<'_, '_>, node: &yaml::Yaml) -> bool {
+    match reader.text(node, "fetch") {
+        Some("page") => return true,
+        Some("feed") | None => {}
+        Some(other) => {
+            let message = format!("{other:?} is nothing to fetch");
+            reader.error(node, "bad-value", message, "write page, or leave it out");
+        }
+    }
+    false
+}
+
 /// Keys that are about feeds.
 fn refuse_on_folders(reader: &mut rules::Reader<'_, '_>, fields: &rules::Fields<'_>) {
     let cap = "cap is about the links of a feed; files in a folder tell themselves";
     let silent = "silent_after is about feeds; a folder may stay empty";
-    for (key, message) in [("cap", cap), ("silent_after", silent)] {
+    let fetch = "fetch is about feeds; a file has the whole article";
+    for (key, message) in [("cap", cap), ("silent_after", silent), ("fetch", fetch)] {
         if let Some(node) = fields.get(key) {
             reader.error(node, "no-effect", message, "leave it out");
         }
@@ -139,11 +155,12 @@ mod tests {
 
     #[test]
     fn feeds_and_folders_are_read() {
-        let text = "sources:\n  - id: skylark\n    feed: https://skylark.example/rss\n    interval: 5m\n    official: true\n    cap: true\n    silent_after: 6h\n  - id: desk\n    folder: ./in\n    lang: uk\n";
+        let text = "sources:\n  - id: skylark\n    feed: https://skylark.example/rss\n    interval: 5m\n    official: true\n    cap: true\n    silent_after: 6h\n    fetch: page\n  - id: desk\n    folder: ./in\n    lang: uk\n";
         let (sources, problems) = sources(text);
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(sources.feeds[0].interval, Duration::from_secs(300));
         assert!(sources.feeds[0].official && sources.feeds[0].cap == Some(true));
+        assert!(sources.feeds[0].pages);
         assert!(sources.feeds[0].eager, "who names an interval means it");
         assert_eq!(sources.feeds[0].silent_after, Some(Duration::from_secs(6 * 3600)));
         assert_eq!(sources.folders[0].path, PathBuf::from("./in"));
@@ -151,9 +168,9 @@ mod tests {
 
     #[test]
     fn every_mistake_names_its_place() {
-        let text = "sources:\n  - id: push\n    feed: x\n  - feed: y\n  - id: b\n  - id: c\n    feed: z\n    interval: 5s\n    ofical: true\n  - {id: d, folder: in, cap: true, silent_after: 1h}\n";
+        let text = "sources:\n  - id: push\n    feed: x\n  - feed: y\n  - id: b\n  - id: c\n    feed: z\n    interval: 5s\n    ofical: true\n  - {id: d, folder: in, cap: true, silent_after: 1h, fetch: x}\n";
         let (_, problems) = sources(text);
         let lines: Vec<u32> = problems.iter().map(|p| p.line).collect();
-        assert_eq!(lines, [2, 4, 5, 9, 8, 10, 10], "{problems:?}");
+        assert_eq!(lines, [2, 4, 5, 9, 8, 10, 10, 10, 10], "{problems:?}");
     }
 }

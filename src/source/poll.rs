@@ -10,6 +10,7 @@ mod files;
 mod freshness;
 mod index;
 mod moves;
+mod pages;
 mod rota;
 mod state;
 
@@ -42,6 +43,7 @@ pub use cadence::Cadence;
 pub use files::Rest;
 pub use index::Announced;
 pub use index::Index;
+pub use index::Stub;
 pub use moves::Moves;
 pub use share::Share;
 pub use state::State;
@@ -67,6 +69,8 @@ pub struct Feed {
     pub eager: bool,
     /// After so long without news it counts as silent; none = that is learned.
     pub silent_after: Option<Duration>,
+    /// Its entries are only the beginnings: the articles are on the pages they link to.
+    pub pages: bool,
     /// Whether its links lead to CAP files; none = where they say so.
     pub cap: Option<bool>,
 }

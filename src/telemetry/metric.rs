@@ -10,6 +10,8 @@ pub const INGEST_ARTICLES: &str = "wirebell_ingest_articles_total";
 pub const FEED_POLLS: &str = "wirebell_feed_polls_total";
 /// CAP files that indexes announced, by `result`.
 pub const CAP_FILES: &str = "wirebell_cap_files_total";
+/// Pages that feeds link to, by `result`.
+pub const PAGES: &str = "wirebell_pages_total";
 /// Feeds that have failed several times in a row, or are gone.
 pub const FEEDS_FAILING: &str = "wirebell_feeds_failing";
 /// Feeds without news for longer than they should be.

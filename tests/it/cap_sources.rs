@@ -87,7 +87,7 @@ async fn each_file_of_an_index_is_fetched_once_and_a_failing_one_again() {
     desk.run(vec![feed("office", format!("{}/index", server.uri()))], Vec::new());
     let troubled = desk.state("office", |s| s.last_error.is_some()).await;
     let error = troubled.last_error.unwrap();
-    assert!(error.contains("2 CAP files are missing") && error.contains("/cap/2"), "{error}");
+    assert!(error.contains("2 files are missing") && error.contains("/cap/2"), "{error}");
     assert!(troubled.first_poll_done && troubled.failures == 0 && troubled.etag.is_none());
     let read = desk.articles(0, 3).await;
     assert_eq!(titles(&read), BTreeSet::from(["Storm 1", "Storm 2", "Storm 4"]));

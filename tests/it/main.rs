@@ -19,6 +19,7 @@ mod engine;
 mod episodes;
 mod life_properties;
 mod lint;
+mod page_sources;
 mod polling;
 mod query_properties;
 mod query_vectors;

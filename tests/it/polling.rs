@@ -21,6 +21,7 @@ fn feed(n: usize, port: u16) -> Feed {
         interval: Duration::from_secs(15 * 60),
         eager: false,
         silent_after: None,
+        pages: false,
         cap: None,
     }
 }

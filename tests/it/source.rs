@@ -124,6 +124,7 @@ pub(crate) fn feed(id: &str, url: String) -> Feed {
         interval: Duration::from_millis(20),
         eager: true,
         silent_after: None,
+        pages: false,
         cap: None,
     }
 }

@@ -22,6 +22,7 @@ use crate::source::poll::Rest;
 use crate::source::poll::State;
 use crate::source::poll::freshness::fresh_for;
 use crate::source::poll::index::divide;
+use crate::source::poll::index::to_pages;
 use crate::source::poll::moves;
 use crate::source::poll::schedule;
 use crate::telemetry::logs::chain;
@@ -150,7 +151,11 @@ async fn read(fetched: Fetched, feed: &Feed, now: Time) -> Answer {
     });
     match reading.await {
         Ok(Ok(document)) => {
-            let (drafts, announced) = divide(document.entries, feed.cap, &feed.id);
+            let (drafts, announced) = if feed.pages {
+                to_pages(document.entries, &feed.id)
+            } else {
+                divide(document.entries, feed.cap, &feed.id)
+            };
             let (rhythm, rest) = (document.rhythm, Rest::default());
             Answer::Fresh { drafts, said, rhythm, complete, announced, rest }
         }
@@ -287,6 +292,7 @@ mod tests {
             interval: Duration::from_secs(600),
             eager,
             silent_after: None,
+            pages: false,
             cap: None,
         }
     }

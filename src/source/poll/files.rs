@@ -34,6 +34,9 @@ use crate::source::poll::ask;
 use crate::source::poll::host_of;
 use crate::source::poll::index::Announced;
 use crate::source::poll::index::MAX_FILES;
+use crate::source::poll::index::Stub;
+use crate::source::poll::pages;
+use crate::source::poll::pages::Robots;
 use crate::source::poll::schedule;
 use crate::source::publish_all;
 use crate::telemetry::logs::chain;
@@ -61,6 +64,7 @@ pub(super) struct Turns {
     clock: Clock,
     gap: Duration,
     stop: CancellationToken,
+    pub(super) robots: Robots,
     hosts: Arc<Mutex<HashMap<String, Host>>>,
 }
 
@@ -68,7 +72,7 @@ pub(super) struct Turns {
 type Host = Arc<tokio::sync::Mutex<Option<Time>>>;
 
 /// What came of one file.
-enum Came {
+pub(super) enum Came {
     Messages(Vec<Draft>),
     Missed { why: String, is_denied: bool },
     Throttled(Option<Duration>),
@@ -76,7 +80,7 @@ enum Came {
 
 impl Turns {
     pub(super) fn new(clock: Clock, gap: Duration, stop: CancellationToken) -> Self {
-        Self { clock, gap, stop, hosts: Arc::default() }
+        Self { clock, gap, stop, robots: Robots::default(), hosts: Arc::default() }
     }
 
     /// Waits for the host to be free, does the work, and leaves it alone for the gap.
@@ -92,7 +96,7 @@ impl Turns {
         done
     }
 
-    fn now(&self) -> Time {
+    pub(super) fn now(&self) -> Time {
         Time::from_millis(self.clock.now_ms())
     }
 
@@ -120,6 +124,7 @@ impl<B: Bus> Poller<B> {
         announced: &[Announced],
         (turns, baseline): (&Turns, Baseline),
     ) -> Result<Rest, bus::Error> {
+        self.take_stubs(feed, state, announced, baseline).await?;
         let files = state.index.list(announced, baseline == Baseline::All);
         let mut rest = Rest { more: files.len() > MAX_FILES, ..Rest::default() };
         let (mut missed, mut busy) = (0_usize, Vec::new());
@@ -133,8 +138,12 @@ impl<B: Bus> Poller<B> {
             if busy.contains(&host) {
                 continue;
             }
-            let came = turns.take(&host, fetch(&self.client, &file.url, self.now())).await;
-            metrics::counter!(metric::CAP_FILES, "result" => came.label()).increment(1);
+            let came = match &file.stub {
+                None => turns.take(&host, fetch(&self.client, &file.url, self.now())).await,
+                Some(stub) => pages::read(&self.client, turns, &file.url, &stub.draft).await,
+            };
+            let metric = if file.stub.is_some() { metric::PAGES } else { metric::CAP_FILES };
+            metrics::counter!(metric, "result" => came.label()).increment(1);
             match came {
                 Came::Messages(drafts) => {
                     let is_first = state.index.is_first(&file.key);
@@ -153,7 +162,9 @@ impl<B: Bus> Poller<B> {
                         busy.push(host);
                     }
                     if state.index.missed(&file.key, is_denied) {
-                        tracing::warn!(source.id = %feed.id, url = file.url, why, "CAP file is given up");
+                        tracing::warn!(source.id = %feed.id, url = file.url, why, "File is given up");
+                        let stub = file.stub.as_ref().map(|stub| stub.draft.clone());
+                        self.publish(feed, stub.into_iter().collect(), baseline).await?;
                     }
                     rest.trouble.get_or_insert_with(|| format!("{}: {why}", file.url));
                 }
@@ -166,9 +177,27 @@ impl<B: Bus> Poller<B> {
         }
         if let Some(first) = rest.trouble.take() {
             let waiting = state.index.waiting().max(missed);
-            rest.trouble = Some(ask::short(&format!("{waiting} CAP files are missing; {first}")));
+            rest.trouble = Some(ask::short(&format!("{waiting} files are missing; {first}")));
         }
         Ok(rest)
+    }
+
+    /// What is new rings with what the feed says of it; its page, which comes later, revises that.
+    async fn take_stubs(
+        &self,
+        feed: &Feed,
+        state: &mut State,
+        announced: &[Announced],
+        baseline: Baseline,
+    ) -> Result<(), bus::Error> {
+        let stubs = announced.iter().filter_map(|one| one.stub.as_deref());
+        let new: Vec<&Stub> = stubs.filter(|stub| !state.index.knows(&stub.entry)).collect();
+        let drafts = new.iter().map(|stub| stub.draft.clone()).collect();
+        if let Some(lags) = self.publish(feed, drafts, baseline).await? {
+            state.cadence.note(self.now(), lags);
+        }
+        new.iter().for_each(|stub| state.index.saw(&stub.entry));
+        Ok(())
     }
 
     /// Publishes what a poll brought; what cannot be taken is counted and costs no other. Where
@@ -221,19 +250,18 @@ async fn fetch(client: &Client, url: &str, now: Time) -> Came {
     fetch.headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
     let fetched = match client.fetch(fetch).await {
         Ok(fetched) => fetched,
-        Err(e) => {
-            let is_denied =
-                matches!(e, egress::Error::Refused { .. } | egress::Error::TooLarge { .. });
-            let why = match e {
-                egress::Error::Refused { .. } => ask::refused(&e),
-                _ => chain(&e),
-            };
-            return Came::Missed { why, is_denied };
-        }
+        Err(e) => return failed(&e),
     };
     match fetched.status.as_u16() {
         200 if fetched.complete => read(fetched, now).await,
         200 => Came::Missed { why: "the file broke off on the way".into(), is_denied: false },
+        _ => refused(&fetched, now),
+    }
+}
+
+/// What an answer without a document means.
+pub(super) fn refused(fetched: &Fetched, now: Time) -> Came {
+    match fetched.status.as_u16() {
         status @ (429 | 503) => {
             let wait = ask::text(&fetched.headers, header::RETRY_AFTER);
             match (status, wait.and_then(|text| schedule::retry_after(&text, now))) {
@@ -248,6 +276,16 @@ async fn fetch(client: &Client, url: &str, now: Time) -> Came {
             Came::Missed { why, is_denied: matches!(status, 404 | 410) }
         }
     }
+}
+
+/// What it means that there is no answer.
+pub(super) fn failed(error: &egress::Error) -> Came {
+    let is_denied = matches!(error, egress::Error::Refused { .. } | egress::Error::TooLarge { .. });
+    let why = match error {
+        egress::Error::Refused { .. } => ask::refused(error),
+        _ => chain(error),
+    };
+    Came::Missed { why, is_denied }
 }
 
 async fn read(fetched: Fetched, now: Time) -> Came {

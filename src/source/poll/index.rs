@@ -18,12 +18,23 @@ const MAX_TAKEN: usize = 6_000;
 const MAX_TRIES: u32 = 10;
 
 /// An entry of an index that announces a CAP file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Announced {
-    /// Its id and time: a file is read once for each.
+    /// Its id and time: a file is read once for each. Of a page its id and text.
     pub key: ArticleId,
     /// Where the file is.
     pub url: String,
+    /// Where it leads to a page: what the feed says of the article.
+    pub stub: Option<Box<Stub>>,
+}
+
+/// An entry whose article is on a page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stub {
+    /// Stands for the entry, whatever its text is.
+    pub entry: ArticleId,
+    /// The entry itself.
+    pub draft: Draft,
 }
 
 /// The files of one index.
@@ -70,7 +81,7 @@ pub(super) fn divide(
                 let changed = draft.updated_at.or(draft.published_at);
                 let changed = changed.map(|at| at.to_string()).unwrap_or_default();
                 let key = ArticleId::of(source, &format!("{}\n{changed}", draft.identity()));
-                announced.push(Announced { key, url });
+                announced.push(Announced { key, url, stub: None });
             }
             // Where links lead to messages, an entry is never the message.
             None if cap == Some(true) && draft.message.is_none() => {}
@@ -80,7 +91,36 @@ pub(super) fn divide(
     (articles, announced)
 }
 
+/// Divides what a document holds where articles are read from the pages that its entries link to:
+/// entries without a link, and the others.
+pub(super) fn to_pages(drafts: Vec<Draft>, source: &SourceId) -> (Vec<Draft>, Vec<Announced>) {
+    let (mut articles, mut announced) = (Vec::new(), Vec::new());
+    for draft in drafts {
+        match draft.link.clone().filter(|_| draft.message.is_none() && !draft.withdrawn) {
+            None => articles.push(draft),
+            Some(url) => {
+                let identity = draft.identity();
+                let text = format!("{identity}\n{}\n{}", draft.title, draft.body);
+                let entry = ArticleId::of(source, &format!("page\n{identity}"));
+                let stub = Some(Box::new(Stub { entry, draft }));
+                announced.push(Announced { key: ArticleId::of(source, &text), url, stub });
+            }
+        }
+    }
+    (articles, announced)
+}
+
 impl Index {
+    /// Whether an entry was seen before, with whatever text.
+    pub(super) fn knows(&self, entry: &ArticleId) -> bool {
+        self.taken.contains(entry)
+    }
+
+    /// An entry was seen, and what it says is durable.
+    pub(super) fn saw(&mut self, entry: &ArticleId) {
+        self.taken.insert(0, entry.clone());
+    }
+
     /// Whether nothing is remembered.
     pub fn is_empty(&self) -> bool {
         self.taken.is_empty() && self.waiting.is_empty()
@@ -148,7 +188,7 @@ mod tests {
 
     fn announced(n: usize) -> Announced {
         let key = ArticleId::of(&SourceId::push(), &n.to_string());
-        Announced { key, url: format!("http://port.example/{n}") }
+        Announced { key, url: format!("http://port.example/{n}"), stub: None }
     }
 
     fn urls(list: &[Announced]) -> Vec<&str> {
