@@ -2,6 +2,7 @@
 
 use crate::model::RuleId;
 use crate::model::Time;
+use crate::rules::run::Standing;
 use crate::rules::set::Miss;
 use crate::rules::set::RuleSet;
 use crate::rules::spec::Example;
@@ -46,14 +47,13 @@ impl RuleSet {
 
     fn failing(&self, rule: &RuleId, example: &Example, wanted: bool) -> Option<String> {
         let article = example.article.article("", Time::from_millis(0));
-        let found = self.matches(&article).into_iter().find(|m| m.rule == *rule);
-        let text = quoted(&example.article);
-        match (found, wanted) {
-            (Some(found), true) => {
-                let by = found.superseded_by?;
-                Some(format!("should match {text}, but {by} supersedes it there"))
+        let text = || quoted(&example.article);
+        match (self.standing(rule, &article), wanted) {
+            (Standing::Matches, true) | (Standing::Misses | Standing::Superseded(_), false) => None,
+            (Standing::Superseded(by), true) => {
+                Some(format!("should match {}, but {by} supersedes it there", text()))
             }
-            (None, true) => {
+            (Standing::Misses, true) => {
                 let why = match self.miss(rule, &article) {
                     Some(Miss::Filter(filter)) => format!("the filter {filter} keeps it out"),
                     Some(Miss::Item(term)) => format!("{term} does not match"),
@@ -63,14 +63,14 @@ impl RuleSet {
                     }
                     None => "it does not".to_owned(),
                 };
-                Some(format!("should match {text}, but {why}"))
+                Some(format!("should match {}, but {why}", text()))
             }
-            (Some(found), false) if found.superseded_by.is_none() => {
-                let first = found.evidence.first();
+            (Standing::Matches, false) => {
+                let found = self.matches(&article).into_iter().find(|m| m.rule == *rule);
+                let first = found.as_ref().and_then(|found| found.evidence.first());
                 let why = first.map_or(String::new(), |e| format!(" by {:?} ({})", e.text, e.term));
-                Some(format!("should not match {text}, but does{why}"))
+                Some(format!("should not match {}, but does{why}", text()))
             }
-            _ => None,
         }
     }
 }

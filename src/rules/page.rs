@@ -12,6 +12,11 @@ use crate::rules::word::Word;
 use crate::text::Tokens;
 use crate::text::tokens::Chain;
 
+/// Bytes that [`Heads`] knows words by.
+const HEAD: usize = 4;
+/// Numbers of heads; a power of two.
+const HEADS: usize = 4096;
+
 type Entry<'t> = (Cow<'t, str>, Interval);
 
 /// A tokenised text; a word is found by binary search.
@@ -19,6 +24,7 @@ pub(crate) struct Page<'t> {
     tokens: &'t Tokens,
     /// Folded words and joined words, sorted.
     folded: Vec<Entry<'t>>,
+    heads: Heads,
     /// What is left of Hebrew words after each prefix, and of Arabic ones, sorted.
     hebrew: Vec<Entry<'t>>,
     arabic: Vec<Entry<'t>>,
@@ -49,8 +55,9 @@ impl<'t> Page<'t> {
         };
         let (hebrew, arabic) = (bare(Prefixes::Hebrew), bare(Prefixes::Arabic));
         folded.sort_unstable();
+        let heads = Heads::of(folded.iter().map(|(form, _)| form.as_ref()));
         let paragraph_ends = paragraph_ends(tokens);
-        Self { tokens, folded, hebrew, arabic, exact: OnceCell::new(), paragraph_ends }
+        Self { tokens, folded, heads, hebrew, arabic, exact: OnceCell::new(), paragraph_ends }
     }
 
     pub(crate) fn tokens(&self) -> &'t Tokens {
@@ -82,6 +89,9 @@ impl<'t> Page<'t> {
         budget: &mut Budget,
     ) -> Result<Vec<Interval>, GivenUp> {
         let mut found = Vec::new();
+        if self.folded.is_empty() {
+            return Ok(found);
+        }
         for (word, next) in edges(phrase, 0) {
             self.each(word, &mut |interval| {
                 if next == phrase.words.len() {
@@ -159,7 +169,9 @@ impl<'t> Page<'t> {
             Word::Star(head, _, prefixes) => (&self.folded, Some(*prefixes), head),
         };
         let star = matches!(word, Word::Star(..));
-        for (form, interval) in range(entries, head, star) {
+        let may_be = prefixes.is_none() || self.heads.may_have(head, star);
+        let entries = if may_be { range(entries, head, star) } else { &[] };
+        for (form, interval) in entries {
             if prefixes.is_none() || word.accepts_bare(form) {
                 f(*interval)?;
             }
@@ -190,6 +202,37 @@ impl<'t> Page<'t> {
             forms.sort_unstable();
             forms
         })
+    }
+}
+
+/// How the words of a text begin: most words that it does not have are known from this, without a
+/// search. A rule file asks for thousands of words that no one text has.
+struct Heads([u64; HEADS / 64]);
+
+impl Heads {
+    fn of<'f>(forms: impl Iterator<Item = &'f str>) -> Self {
+        let mut bits = [0; HEADS / 64];
+        for form in forms {
+            let number = Self::number(form.as_bytes());
+            if let Some(word) = bits.get_mut(number / 64) {
+                *word |= 1 << (number % 64);
+            }
+        }
+        Self(bits)
+    }
+
+    /// False where no word equals `head`, or begins with it.
+    fn may_have(&self, head: &str, begins: bool) -> bool {
+        let number = Self::number(head.as_bytes());
+        let has = self.0.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1);
+        has || (begins && head.len() < HEAD)
+    }
+
+    /// The number of a word's first bytes, the same for every word that begins with them.
+    fn number(word: &[u8]) -> usize {
+        let head = word.iter().take(HEAD);
+        let number = head.fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+        (number.wrapping_mul(0x9E37_79B1) >> (u32::BITS - HEADS.ilog2())) as usize
     }
 }
 
@@ -226,4 +269,25 @@ fn paragraph_ends(tokens: &Tokens) -> Vec<u32> {
         *slot = end;
     }
     ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_know_every_word_and_every_beginning_of_one() {
+        let words = ["a", "at", "sea", "port", "harbour", "мор", "порт", "港口", "ガス"];
+        let heads = Heads::of(words.into_iter());
+        for word in words {
+            assert!(heads.may_have(word, false), "{word}");
+            for (end, _) in word.char_indices() {
+                let beginning = word.get(..end).unwrap();
+                assert!(heads.may_have(beginning, true), "{beginning}*");
+            }
+        }
+        let others = ["sirens", "alarm", "тривога", "警報", "s", "тр"];
+        let kept = others.iter().filter(|word| heads.may_have(word, false)).count();
+        assert_eq!(kept, 0);
+    }
 }

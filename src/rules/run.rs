@@ -1,5 +1,7 @@
 //! One article against a rule set: the engine decides, the rest is told of rules that match.
 
+mod standing;
+
 use std::cell::LazyCell;
 use std::cell::OnceCell;
 
@@ -33,13 +35,15 @@ use crate::text::fold;
 use crate::text::sentence::lead_end;
 use crate::text::tokens::tokenize_within;
 
+pub(crate) use standing::Standing;
+pub(crate) use standing::standing;
+
 /// The matches of an article.
 pub(crate) fn evaluate(set: &RuleSet, article: &Article, scratch: &mut Scratch) -> Outcome {
-    // The engine asks `unless`, which labelled exercises and tests are not asked.
-    if article.nature() != Some(Nature::Actual) {
-        return evaluate_plainly(set, article);
-    }
     with_run(set, article, |run| {
+        if !run.is_engines() {
+            return run.outcome_plainly();
+        }
         run.decide(scratch);
         let found = std::mem::take(&mut scratch.work.found);
         let outcome = run.outcome(&found, Some(scratch));
@@ -55,11 +59,7 @@ pub(crate) fn decide(set: &RuleSet, article: &Article, scratch: &mut Scratch) {
 
 /// The matches of an article without the engine.
 pub(crate) fn evaluate_plainly(set: &RuleSet, article: &Article) -> Outcome {
-    with_run(set, article, |run| {
-        let mut found = Vec::new();
-        run.decide_plainly(&mut found);
-        run.outcome(&found, None)
-    })
+    with_run(set, article, |run| run.outcome_plainly())
 }
 
 /// Why a rule does not match.
@@ -120,11 +120,21 @@ pub(crate) struct Run<'a, 't> {
 }
 
 impl Run<'_, '_> {
+    /// Whether the engine decides: it asks `unless`, which labelled exercises and tests are not
+    /// asked.
+    fn is_engines(&self) -> bool {
+        self.article.nature() == Some(Nature::Actual)
+    }
+
+    /// A CAP message says itself what it ends.
+    fn supersedes(&self, rule: &Rule) -> bool {
+        !rule.opens_alerts() && self.article.cap.is_none()
+    }
+
     /// Leaves the numbers of the rules that match in the buffers.
     fn decide(&mut self, scratch: &mut Scratch) {
         let set = self.set;
-        if self.article.nature() != Some(Nature::Actual) {
-            // As in `evaluate`.
+        if !self.is_engines() {
             scratch.work.found.clear();
             return self.decide_plainly(&mut scratch.work.found);
         }
@@ -148,13 +158,17 @@ impl Run<'_, '_> {
         found.extend(numbered.filter(|(_, at)| self.first_miss(*at).is_none()).map(|(n, _)| n));
     }
 
+    fn outcome_plainly(&mut self) -> Outcome {
+        let mut found = Vec::new();
+        self.decide_plainly(&mut found);
+        self.outcome(&found, None)
+    }
+
     fn outcome(&mut self, found: &[u32], mut scratch: Option<&mut Scratch>) -> Outcome {
         let set = self.set;
         let rules = || found.iter().filter_map(|n| set.rules().get(*n as usize));
         let matchers = || found.iter().filter_map(|n| set.matchers().get(*n as usize));
-        // A CAP message says itself what it ends.
-        let supersede = |rule: &&Rule| !rule.opens_alerts() && self.article.cap.is_none();
-        let superseding: Vec<&Rule> = rules().filter(supersede).collect();
+        let superseding: Vec<&Rule> = rules().filter(|rule| self.supersedes(rule)).collect();
         let mut matches = Vec::with_capacity(found.len());
         for rule in rules().zip(matchers()) {
             matches.push(self.matched(rule, &superseding, scratch.as_deref_mut()));
@@ -209,7 +223,7 @@ impl Run<'_, '_> {
 
     fn veto(&mut self, rule: &Rule, matcher: &Matcher) -> Option<Miss> {
         // `unless` is there to catch drills that are not labelled as such.
-        if self.article.nature() != Some(Nature::Actual) {
+        if !self.is_engines() {
             return None;
         }
         let scope = matcher.unless_scope;

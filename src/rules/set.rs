@@ -20,6 +20,7 @@ use crate::rules::query::Node;
 use crate::rules::query::QueryError;
 use crate::rules::rule_read::Matcher;
 use crate::rules::run;
+use crate::rules::run::Standing;
 use crate::rules::spec::Tests;
 
 /// Most places that one article is about.
@@ -174,13 +175,14 @@ impl RuleSet {
 
     /// The matches of an article, and which queries were given up on it.
     pub fn evaluate(&self, article: &Article) -> Outcome {
-        let mut scratch = self.spare().pop().unwrap_or_default();
-        let outcome = self.evaluate_with(article, &mut scratch);
-        let mut spare = self.spare();
-        if spare.len() < SPARE {
-            spare.push(scratch);
-        }
-        outcome
+        self.with_scratch(|scratch| self.evaluate_with(article, scratch))
+    }
+
+    /// How a rule stands to an article; without evidence, and the other rules are looked at only
+    /// as far as they matter to this one.
+    pub(crate) fn standing(&self, id: &RuleId, article: &Article) -> Standing {
+        let Some(place) = self.place_of(id) else { return Standing::Misses };
+        self.with_scratch(|scratch| run::standing(self, place, article, scratch))
     }
 
     /// The same in buffers of the caller, which may have served other rule sets before.
@@ -246,6 +248,16 @@ impl RuleSet {
     /// The place of a rule in the file.
     pub(crate) fn place_of(&self, id: &RuleId) -> Option<usize> {
         self.context().place(id)
+    }
+
+    fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
+        let mut scratch = self.spare().pop().unwrap_or_default();
+        let done = work(&mut scratch);
+        let mut spare = self.spare();
+        if spare.len() < SPARE {
+            spare.push(scratch);
+        }
+        done
     }
 
     fn spare(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {

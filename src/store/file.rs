@@ -21,6 +21,8 @@ use super::signed;
 const OLDEST_SQLITE: i32 = 3_051_003;
 const SCHEMA: i64 = 1;
 const PAGE: u64 = 4096;
+/// A database that is being made.
+const DRAFT: &str = "wirebell.new";
 
 /// The writer's connection and the lock that must outlive it.
 #[derive(Debug)]
@@ -37,6 +39,11 @@ pub(super) fn open(settings: &Settings) -> Result<Opened, Error> {
     refuse_network(folder)?;
     let lock = lock(folder)?;
     let path = folder.join("wirebell.db");
+    if std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) {
+        clear_drafts(folder)?;
+    } else {
+        make(folder, &path, &settings.logs)?;
+    }
     let connection = Connection::open(&path).map_err(failed("opening"))?;
     prepare(&connection, settings).map_err(failed("opening"))?;
     check_schema(&connection, &path)?;
@@ -122,10 +129,47 @@ fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Makes the database beside its place and moves it there whole: two syncs, where each step in its
+/// place would wait for its own, and a start that is cut off leaves no half of a database.
+fn make(folder: &Path, path: &Path, logs: &[Log]) -> Result<(), Error> {
+    clear_drafts(folder)?;
+    let draft = folder.join(DRAFT);
+    let connection = Connection::open(&draft).map_err(failed("creating the database"))?;
+    let settings = || {
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        connection.pragma_update(None, "journal_mode", "MEMORY")?;
+        // Set after the write-ahead log, auto_vacuum would silently stay off.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")
+    };
+    settings().map_err(failed("creating the database"))?;
+    check_schema(&connection, path)?;
+    create_all(&connection, logs).map_err(failed("creating a log"))?;
+    connection
+        .pragma_update(None, "journal_mode", "WAL")
+        .and_then(|()| connection.close().map_err(|(_, error)| error))
+        .map_err(failed("creating the database"))?;
+    let sync = |path: &Path| File::open(path)?.sync_all();
+    sync(&draft).map_err(|e| unusable(&draft, e))?;
+    std::fs::rename(&draft, path).map_err(|e| unusable(path, e))?;
+    sync(folder).map_err(|e| unusable(folder, e))
+}
+
+/// Removes what a start that was cut off has left.
+fn clear_drafts(folder: &Path) -> Result<(), Error> {
+    for beside in ["", "-wal", "-shm", "-journal"] {
+        let path = folder.join(format!("{DRAFT}{beside}"));
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unusable(&path, error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn prepare(connection: &Connection, settings: &Settings) -> rusqlite::Result<()> {
     plan_once(connection)?;
-    // Set after the write-ahead log, auto_vacuum would silently stay off.
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -182,9 +226,18 @@ fn create_all(connection: &Connection, logs: &[Log]) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use rusqlite::StatementStatus;
 
     use super::*;
+    use crate::store::AtCap;
+
+    fn log(name: &'static str) -> Log {
+        let (max_age, max_marker_age) = (None, Duration::from_secs(3600));
+        let (revisions, max_bytes) = (Some(1), 1 << 20);
+        Log { name, revisions, max_age, max_marker_age, max_bytes, at_cap: AtCap::Refuse }
+    }
 
     #[test]
     fn a_library_with_the_log_reset_fault_is_refused_by_version() {
@@ -216,14 +269,7 @@ mod tests {
     #[test]
     fn a_statement_is_planned_once_for_all_subjects() {
         let folder = tempfile::tempdir().unwrap();
-        let logs = vec![Log {
-            name: "planned",
-            revisions: Some(1),
-            max_bytes: 1 << 20,
-            max_age: None,
-            max_marker_age: std::time::Duration::from_secs(1),
-            at_cap: super::super::AtCap::Refuse,
-        }];
+        let logs = vec![log("planned")];
         let settings = Settings { folder: folder.path().to_owned(), logs, max_file: None };
         let opened = open(&settings).unwrap();
         for connection in [&opened.connection, &open_reader(&opened.path).unwrap()] {
@@ -234,6 +280,37 @@ mod tests {
             let statement = connection.prepare_cached(text).unwrap();
             assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
         }
+    }
+
+    #[test]
+    fn a_start_that_was_cut_off_leaves_nothing_that_matters() {
+        for existing in [None, Some("")] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(DRAFT), "half of a database").unwrap();
+            if let Some(text) = existing {
+                std::fs::write(folder.path().join("wirebell.db"), text).unwrap();
+            }
+            let settings =
+                Settings { folder: folder.path().to_owned(), logs: Vec::new(), max_file: None };
+            drop(open(&settings).unwrap());
+            assert!(!folder.path().join(DRAFT).exists(), "{existing:?}");
+            open(&settings).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_start_on_a_database_writes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = vec![log("notes")];
+        let settings = Settings { folder: folder.path().to_owned(), logs, max_file: None };
+        drop(open(&settings).unwrap());
+        let path = folder.path().join("wirebell.db");
+        let before = std::fs::read(&path).unwrap();
+        let opened = open(&settings).unwrap();
+        let log = std::fs::metadata(folder.path().join("wirebell.db-wal"));
+        assert_eq!(log.map_or(0, |file| file.len()), 0);
+        drop(opened);
+        assert!(std::fs::read(&path).unwrap() == before);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::text::class::Class;
 use crate::text::class::class;
+use crate::text::letters::folded;
 
 /// The folded form of a word: without case, width, format characters, Latin and Greek marks,
 /// Cyrillic stress, Hebrew points and Arabic vowels. Nothing is transliterated or stemmed.
@@ -14,6 +15,11 @@ pub fn fold(word: &str) -> String {
     if word.is_ascii() {
         return word.to_ascii_lowercase();
     }
+    folded(word).unwrap_or_else(|| fold_whole(word))
+}
+
+/// The folded form, the definition followed step by step.
+pub(crate) fn fold_whole(word: &str) -> String {
     let visible: String = word.chars().filter(|c| !is_invisible(*c)).collect();
     let compatible: String = visible.nfkc().default_case_fold().nfkc().collect();
     let mut out = String::with_capacity(compatible.len());

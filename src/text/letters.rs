@@ -1,6 +1,6 @@
 //! What the fast reader of texts knows of each character: its part in a word, and its folded form
-//! where neighbours cannot change it. Everything here is asked from [`class`] and [`fold`] once a
-//! character, so rules and texts cannot differ.
+//! where neighbours cannot change it. Everything here is asked from [`class`] and [`fold_whole`]
+//! once a character, so rules and texts cannot differ.
 
 use std::sync::OnceLock;
 
@@ -19,7 +19,7 @@ use crate::text::class::is_hebrew_quote;
 use crate::text::class::is_hyphen;
 use crate::text::class::is_spaceless;
 use crate::text::class::is_voicing;
-use crate::text::fold::fold;
+use crate::text::fold::fold_whole;
 use crate::text::fold::is_invisible;
 
 /// Characters to a page of the table.
@@ -73,6 +73,20 @@ pub(crate) fn letter(code: u32) -> Letter {
     }
 }
 
+/// The folded form of a word put together from those of its characters; none where neighbours
+/// change one of them, or one is not part of words.
+pub(crate) fn folded(word: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(word.len());
+    let mut class = 0;
+    for c in word.chars() {
+        let letter = letter(u32::from(c));
+        let (bytes, length, after) = letter.folded(class).filter(|_| letter.is_kept())?;
+        out.extend_from_slice(bytes.to_le_bytes().get(..length)?);
+        class = after;
+    }
+    String::from_utf8(out).ok()
+}
+
 /// The entries of a page of the table; none beyond it.
 #[inline]
 pub(crate) fn page(page: u32) -> &'static [Letter] {
@@ -106,7 +120,7 @@ impl Letter {
         }
         let compatible: String = std::iter::once(c).nfkc().collect();
         let caseless: String = compatible.chars().default_case_fold().nfkc().collect();
-        let out = fold(c.encode_utf8(&mut [0; 4]));
+        let out = fold_whole(c.encode_utf8(&mut [0; 4]));
         // What does not begin with something that goes together with what stands before.
         let alone = |s: &str| is_nfc_quick(s.chars().take(1)) == IsNormalized::Yes;
         if out.len() > 8 || !(alone(&compatible) && alone(&caseless) && alone(&out)) {
@@ -244,18 +258,6 @@ mod tests {
 
     use super::*;
 
-    /// The folded form character by character; none where that is not enough.
-    fn by_letters(word: &str) -> Option<String> {
-        let mut out = Vec::new();
-        let mut class = 0;
-        for c in word.chars() {
-            let (bytes, length, after) = letter(u32::from(c)).folded(class)?;
-            out.extend_from_slice(&bytes.to_le_bytes()[..length]);
-            class = after;
-        }
-        Some(String::from_utf8(out).unwrap())
-    }
-
     fn kept(c: &char) -> bool {
         letter(u32::from(*c)).is_kept()
     }
@@ -263,8 +265,8 @@ mod tests {
     #[test]
     fn each_character_alone_folds_as_the_function_says() {
         for c in (0..0x34000_u32).filter_map(char::from_u32).filter(kept) {
-            if let Some(form) = by_letters(&c.to_string()) {
-                assert_eq!(form, fold(&c.to_string()), "{c:?}");
+            if let Some(form) = folded(&c.to_string()) {
+                assert_eq!(form, fold_whole(&c.to_string()), "{c:?}");
             }
         }
     }
@@ -277,8 +279,8 @@ mod tests {
             for other in near.chars() {
                 for word in [format!("{c}{other}"), format!("{other}{c}"), format!("a{other}{c}b")]
                 {
-                    if let Some(form) = by_letters(&word) {
-                        assert_eq!(form, fold(&word), "{word:?}");
+                    if let Some(form) = folded(&word) {
+                        assert_eq!(form, fold_whole(&word), "{word:?}");
                     }
                 }
             }
@@ -290,7 +292,9 @@ mod tests {
         for c in (0x3400..0x2FA20_u32).filter_map(char::from_u32).filter(|c| is_plain(*c)) {
             if letter(u32::from(c)).is_kept() {
                 let text = c.to_string();
-                assert!(fold(&text) == text && is_nfc_quick(text.chars()) == IsNormalized::Yes);
+                assert!(
+                    fold_whole(&text) == text && is_nfc_quick(text.chars()) == IsNormalized::Yes
+                );
             }
         }
     }
@@ -318,9 +322,10 @@ mod tests {
             "서울",
             "เรือ",
         ] {
-            assert_eq!(by_letters(word), Some(fold(word)), "{word}");
+            assert_eq!(folded(word), Some(fold_whole(word)), "{word}");
         }
-        assert_eq!(by_letters("e\u{301}"), None);
+        assert_eq!(folded("e\u{301}"), None);
+        assert_eq!(folded("é’s"), None);
     }
 
     proptest! {
@@ -329,8 +334,8 @@ mod tests {
             word in "([a-zéñüßøæÅа-яїґёὈώא-ת\u{5B0}-\u{5C7}ء-ي\u{64B}-\u{65F}ก-๛က-႟ក-៩ぁ-んｦ-ﾟ가-힣अ-ॿ\u{300}-\u{345}\u{200D}\u{AD}]|\\PC){0,8}"
         ) {
             let word: String = word.chars().filter(kept).collect();
-            if let Some(form) = by_letters(&word) {
-                prop_assert_eq!(form, fold(&word));
+            if let Some(form) = folded(&word) {
+                prop_assert_eq!(form, fold_whole(&word));
             }
         }
     }
