@@ -57,6 +57,7 @@ fn one(
         "interval",
         "cap",
         "silent_after",
+        "fetch",
     ];
     let fields = reader.fields(node, "a source", &known);
     let Some(id) = fields.get("id") else {

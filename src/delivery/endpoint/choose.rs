@@ -45,23 +45,16 @@ impl Endpoint {
             return Next::Nothing;
         }
         self.drop_settled(now);
-        if let Some(at) = self.record.next_attempt
-            && at > now
-        {
-            return Next::Wait(at);
-        }
         if self.under_way >= self.record.breaker.in_flight(self.cap()) {
             return Next::Nothing;
         }
         let choice = self.choose(now);
-        if matches!(choice, Choice::Nothing) {
-            return Next::Nothing;
-        }
-        if let Choice::Wait(at) = choice {
-            return Next::Wait(at);
-        }
-        if let Some(at) = self.spacing.wait(now) {
-            return Next::Wait(at);
+        let not_before = self.record.next_attempt.filter(|at| *at > now);
+        match (choice, not_before.or_else(|| self.spacing.wait(now))) {
+            (Choice::Nothing, _) => return Next::Nothing,
+            (Choice::Wait(at), other) => return Next::Wait(other.map_or(at, |o| o.max(at))),
+            (Choice::Pending(_) | Choice::Replay, Some(at)) => return Next::Wait(at),
+            (Choice::Pending(_) | Choice::Replay, None) => {}
         }
         let rate = self.rate(now);
         self.spacing.note(now, rate);
