@@ -19,6 +19,7 @@ mod engine;
 mod episodes;
 mod life_properties;
 mod lint;
+mod odd_feeds;
 mod query_properties;
 mod query_vectors;
 mod rule_commands;
