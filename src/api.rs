@@ -12,6 +12,7 @@ mod index;
 mod probes;
 mod problem;
 pub mod replay;
+mod sources;
 mod subscriptions;
 mod why;
 mod why_not;
@@ -157,6 +158,7 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .route("/v1/why-not", get(why_not::show::<B>).post(why_not::compare::<B>))
         .route("/v1/alerts/{id}/end", post(alerts::end::<B>))
         .route("/v1/alerts/{id}/retract", post(alerts::retract::<B>))
+        .route("/v1/sources", get(sources::list::<B>))
         .route("/v1/topics", get(alerts::topics::<B>))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BYTES));
     let subscriptions = subscriptions::router();

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
@@ -28,14 +27,13 @@ use crate::bus::Nats;
 use crate::bus::NatsSettings;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::Sources;
 use crate::egress::Client;
 use crate::model::id::SHARDS;
-use crate::source;
 use crate::supervise::Workers;
 use crate::telemetry::Board;
 use crate::telemetry::Health;
 use crate::telemetry::metric;
+use crate::worker::ingest;
 use crate::worker::lease;
 use crate::worker::notifier;
 use crate::worker::rules;
@@ -224,13 +222,9 @@ fn start_workers<B: Bus>(
 ) -> anyhow::Result<()> {
     parts.board.set("bus", Health::Ready);
     if which.includes(Which::Ingest) {
-        let work = ingest(
-            (parts.bus.clone(), parts.client.clone()),
-            parts.live.sources.subscribe(),
-            (parts.clock.clone(), parts.board.clone()),
-            stop.clone(),
-        );
-        workers.start("ingest", async move { Ok(work.await?) });
+        let (settings, bus, stop) = (parts.ingest(), parts.bus.clone(), stop.clone());
+        let client = parts.client.clone();
+        workers.start("ingest", async move { Ok(ingest::run(bus, client, settings, stop).await?) });
     }
     if which.includes(Which::Rules) {
         let (settings, bus, stop) = (parts.rules(), parts.bus.clone(), stop.clone());
@@ -281,6 +275,15 @@ impl<B: Bus> Parts<B> {
         lease::Settings { sole: self.sole, ..settings }
     }
 
+    fn ingest(&self) -> ingest::Settings {
+        ingest::Settings {
+            leases: self.leases("ingest", SHARDS),
+            sources: self.live.sources.subscribe(),
+            clock: self.clock.clone(),
+            board: self.board.clone(),
+        }
+    }
+
     fn rules(&self) -> rules::Settings {
         rules::Settings {
             leases: self.leases("rules", SHARDS),
@@ -301,37 +304,6 @@ impl<B: Bus> Parts<B> {
             host_in_flight: settings.host_in_flight,
             ttls: settings.ttls,
             public_url: settings.public_url.clone(),
-        }
-    }
-}
-
-/// Polls and watches the sources as they are now; when they change, what is begun is finished and
-/// the new ones are taken up. How far each source was read is in the bus, so nothing is read twice.
-async fn ingest<B: Bus>(
-    (bus, client): (B, Client),
-    mut sources: watch::Receiver<Arc<Sources>>,
-    (clock, board): (Clock, Board),
-    stop: CancellationToken,
-) -> Result<(), source::Error> {
-    loop {
-        let now = sources.borrow_and_update().clone();
-        let settings = source::Settings {
-            feeds: now.feeds.clone(),
-            folders: now.folders.clone(),
-            host_gap: now.host_gap,
-            clock: clock.clone(),
-            board: board.clone(),
-        };
-        let round = stop.child_token();
-        let work = source::run(settings, bus.clone(), client.clone(), round.clone());
-        tokio::pin!(work);
-        tokio::select! {
-            biased;
-            ended = &mut work => return ended,
-            Ok(()) = sources.changed() => {
-                round.cancel();
-                work.await?;
-            }
         }
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::rules::Problem;
 use crate::rules::RuleSet;
+use crate::source::Sources;
 
 pub use files::Files;
 pub use files::Origin;
@@ -32,7 +33,6 @@ pub use rule_tests::Tested;
 pub use rule_tests::test_rules;
 pub use settings::Nats;
 pub use settings::Settings;
-pub use sources::Sources;
 
 /// The defaults, commented: the file that is shipped.
 pub const DEFAULTS: &str = include_str!("../config/wirebell.yaml");

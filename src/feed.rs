@@ -16,6 +16,7 @@ mod mend;
 mod names;
 mod plain;
 mod records;
+mod rhythm;
 mod sitemap;
 mod tree;
 mod withdrawn;
@@ -35,6 +36,7 @@ use crate::model::article::MAX_TITLE_CHARS;
 
 pub use records::Fault;
 pub use records::Rejected;
+pub use rhythm::Rhythm;
 
 /// Largest document read, in bytes after decompression.
 pub const MAX_BYTES: usize = 16 << 20;
@@ -84,7 +86,7 @@ pub struct Draft {
 }
 
 /// A feed as read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
     /// The feed's own name.
     pub title: Option<String>,
@@ -92,6 +94,8 @@ pub struct Document {
     pub kind: &'static str,
     /// Its entries in document order.
     pub entries: Vec<Draft>,
+    /// How often it asks to be asked.
+    pub rhythm: Rhythm,
     /// How many of them were cut out of a broken document one by one.
     pub salvaged: usize,
     /// What was wrong with the document.
@@ -196,7 +200,7 @@ pub fn read_polled(bytes: &[u8], context: &Context<'_>) -> Result<Document, Erro
     let read = cap::read(bytes, context.charset, context.url)?;
     let entries = read.messages.into_iter().map(|one| one.draft).collect();
     let mut document =
-        Document { title: None, kind: "cap", entries, salvaged: 0, problems: read.problems };
+        Document { kind: "cap", entries, problems: read.problems, ..Document::default() };
     finish(&mut document, context);
     Ok(document)
 }

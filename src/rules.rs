@@ -29,6 +29,7 @@ mod word;
 mod words;
 pub(crate) mod yaml;
 
+pub(crate) use read::Fields;
 pub(crate) use read::Reader;
 pub(crate) use source::Source;
 

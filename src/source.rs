@@ -30,18 +30,28 @@ use crate::telemetry::Board;
 pub use folder::Folder;
 pub use operator::direct;
 pub use poll::Feed;
+pub use poll::Share;
 pub use publish::publish;
 pub use publish::publish_all;
 
-/// What the ingest worker takes.
+/// Where articles come from.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct Sources {
     /// Feeds to poll.
     pub feeds: Vec<Feed>,
     /// Folders to watch.
     pub folders: Vec<Folder>,
     /// Shortest time between two requests to one host.
     pub host_gap: Duration,
+}
+
+/// What is taken, and how.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// From where.
+    pub sources: Sources,
+    /// Which of the feeds are polled here.
+    pub share: Share,
     /// The wall clock.
     pub clock: Clock,
     /// Where trouble is shown.
@@ -164,7 +174,8 @@ pub async fn run<B: Bus>(
     client: Client,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let Settings { feeds, folders, host_gap, clock, board } = settings;
+    let Settings { sources, share, clock, board } = settings;
+    let Sources { feeds, folders, host_gap } = sources;
     let stop = stop.child_token();
     let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
     for folder in folders {
@@ -174,7 +185,8 @@ pub async fn run<B: Bus>(
     }
     let poller = poll::Poller { bus, client, clock, board };
     let polling = stop.clone();
-    tasks.spawn(async move { poller.run(poll::Settings { feeds, host_gap }, polling).await });
+    let settings = poll::Settings { feeds, host_gap, share };
+    tasks.spawn(async move { poller.run(settings, polling).await });
     let mut result = Ok(());
     while let Some(ended) = tasks.join_next().await {
         let ended = ended.unwrap_or(Err(Error::Panicked));
@@ -189,6 +201,12 @@ pub async fn run<B: Bus>(
 /// What makes a draft the same article when it comes again.
 pub fn identity(draft: &Draft) -> String {
     draft.identity()
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self { feeds: Vec::new(), folders: Vec::new(), host_gap: Duration::from_secs(1) }
+    }
 }
 
 impl Error {

@@ -4,6 +4,7 @@ mod deliver;
 mod making;
 mod matching;
 mod pipeline;
+mod push;
 
 use std::io::Write;
 use std::path::Path;
@@ -22,7 +23,11 @@ use crate::bus::Expect;
 use crate::bus::Outcome;
 use crate::bus::Record;
 use crate::bus::Stream;
+use crate::config;
+use crate::config::Config;
+use crate::config::Files;
 use crate::config::Nats;
+use crate::config::Overrides;
 
 /// One rule that opens an alert for every source.
 const RULES: &str =
@@ -120,6 +125,8 @@ pub use matching::Rules;
 pub use matching::Settings as MatchSettings;
 pub use matching::matching;
 pub use pipeline::pipeline;
+pub use push::PushFigures;
+pub use push::push;
 
 /// Durable acknowledgements a second.
 pub async fn bus(settings: Settings) -> anyhow::Result<Figures> {
@@ -195,6 +202,16 @@ impl Times {
     fn ms(&self, part: f64) -> f64 {
         percentile(&self.each, part).as_secs_f64() * 1e3
     }
+}
+
+fn configure() -> anyhow::Result<Config> {
+    let mut overrides = Overrides::default();
+    overrides.flags.insert("egress.allow".to_owned(), "127.0.0.0/8".to_owned());
+    let rules = vec![("bench.yaml".to_owned(), RULES.to_owned())];
+    let files = Files { rules, ..Files::default() };
+    config::load(&files, &overrides).map_err(|problems| {
+        anyhow::anyhow!("{}", problems.first().map(ToString::to_string).unwrap_or_default())
+    })
 }
 
 fn count_f64(n: usize) -> f64 {

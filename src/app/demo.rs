@@ -133,6 +133,8 @@ fn configure(
             official: false,
             lang: None,
             interval: POLL,
+            eager: true,
+            silent_after: None,
             cap: None,
         });
     }

@@ -230,6 +230,7 @@ pub(super) async fn bench(args: args::bench::Bench, with: &Invocation) -> Result
         args::bench::BenchWhat::Match(args) => return bench_match(&args, with),
         args::bench::BenchWhat::Bus(args) => ("bus", args),
         args::bench::BenchWhat::Pipeline(args) => ("pipeline", args),
+        args::bench::BenchWhat::Push(args) => return bench_push(args, with).await,
         args::bench::BenchWhat::Deliver(args) => return bench_deliver(args, with).await,
     };
     let settings = app::bench::Settings {
@@ -242,6 +243,14 @@ pub(super) async fn bench(args: args::bench::Bench, with: &Invocation) -> Result
         "bus" => app::bench::bus(settings).await?,
         _ => app::bench::pipeline(settings).await?,
     };
+    with.output.print(&figures, || serde_json::to_string_pretty(&figures).unwrap_or_default());
+    Ok(())
+}
+
+async fn bench_push(args: args::bench::BenchPush, with: &Invocation) -> Result<(), Failure> {
+    let args::bench::BenchPush { nats, data, count } = args;
+    let settings = app::bench::Settings { nats, data, publishers: 1, count: Some(count) };
+    let figures = app::bench::push(settings).await?;
     with.output.print(&figures, || serde_json::to_string_pretty(&figures).unwrap_or_default());
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::rules::Problem;
 use crate::rules::yaml;
 use crate::source::Feed;
 use crate::source::Folder;
+use crate::source::Sources;
 
 /// Least time between two polls of a feed.
 const LEAST_INTERVAL: Duration = Duration::from_secs(60);
@@ -17,23 +18,6 @@ const LEAST_INTERVAL: Duration = Duration::from_secs(60);
 const USUAL_INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// Time between two looks into a folder.
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Where articles come from.
-#[derive(Clone, Debug)]
-pub struct Sources {
-    /// Polled feeds.
-    pub feeds: Vec<Feed>,
-    /// Watched folders.
-    pub folders: Vec<Folder>,
-    /// Least time between two requests to one host.
-    pub host_gap: Duration,
-}
-
-impl Default for Sources {
-    fn default() -> Self {
-        Self { feeds: Vec::new(), folders: Vec::new(), host_gap: Duration::from_secs(1) }
-    }
-}
 
 pub(super) fn load(file: Option<&(String, String)>, problems: &mut Vec<Problem>) -> Sources {
     let mut sources = Sources::default();
@@ -62,7 +46,18 @@ fn one(
     sources: &mut Sources,
     ids: &mut Vec<SourceId>,
 ) {
-    let known = ["id", "feed", "folder", "name", "owner", "official", "lang", "interval", "cap"];
+    let known = [
+        "id",
+        "feed",
+        "folder",
+        "name",
+        "owner",
+        "official",
+        "lang",
+        "interval",
+        "cap",
+        "silent_after",
+    ];
     let fields = reader.fields(node, "a source", &known);
     let Some(id) = fields.get("id") else {
         reader.error(node, "missing", "a source has no id", "add id: and a short name");
@@ -85,16 +80,27 @@ fn one(
         let message = "a feed polled so often would be a burden on its publisher";
         reader.error(node, "bad-value", message, "write 60s or more");
     }
+    let silent_after = fields.get("silent_after").and_then(|n| reader.duration(n, "silent_after"));
     let cap = fields.get("cap").and_then(|n| reader.flag(n, "cap"));
-    if let (Some(node), true) = (fields.get("cap"), folder.is_some()) {
-        let message = "cap is about the links of a feed; files in a folder tell themselves";
-        reader.error(node, "no-effect", message, "leave it out");
+    if folder.is_some() {
+        refuse_on_folders(reader, &fields);
     }
     match (feed, folder) {
         (Some(url), None) => {
-            let interval = interval.unwrap_or(USUAL_INTERVAL);
-            let id = id_value;
-            sources.feeds.push(Feed { id, url, name, owner, official, lang, interval, cap });
+            // Who names an interval means it.
+            let (eager, interval) = (interval.is_some(), interval.unwrap_or(USUAL_INTERVAL));
+            sources.feeds.push(Feed {
+                id: id_value,
+                url,
+                name,
+                owner,
+                official,
+                lang,
+                interval,
+                eager,
+                silent_after,
+                cap,
+            });
         }
         (None, Some(path)) => {
             let path = PathBuf::from(path);
@@ -105,6 +111,17 @@ fn one(
         _ => {
             let message = format!("the source {id_value} needs either feed or folder");
             reader.error(node, "missing", message, "add feed: URL, or folder: PATH");
+        }
+    }
+}
+
+/// Keys that are about feeds.
+fn refuse_on_folders(reader: &mut rules::Reader<'_, '_>, fields: &rules::Fields<'_>) {
+    let cap = "cap is about the links of a feed; files in a folder tell themselves";
+    let silent = "silent_after is about feeds; a folder may stay empty";
+    for (key, message) in [("cap", cap), ("silent_after", silent)] {
+        if let Some(node) = fields.get(key) {
+            reader.error(node, "no-effect", message, "leave it out");
         }
     }
 }
@@ -122,19 +139,21 @@ mod tests {
 
     #[test]
     fn feeds_and_folders_are_read() {
-        let text = "sources:\n  - id: skylark\n    feed: https://skylark.example/rss\n    interval: 5m\n    official: true\n    cap: true\n  - id: desk\n    folder: ./in\n    lang: uk\n";
+        let text = "sources:\n  - id: skylark\n    feed: https://skylark.example/rss\n    interval: 5m\n    official: true\n    cap: true\n    silent_after: 6h\n  - id: desk\n    folder: ./in\n    lang: uk\n";
         let (sources, problems) = sources(text);
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(sources.feeds[0].interval, Duration::from_secs(300));
         assert!(sources.feeds[0].official && sources.feeds[0].cap == Some(true));
+        assert!(sources.feeds[0].eager, "who names an interval means it");
+        assert_eq!(sources.feeds[0].silent_after, Some(Duration::from_secs(6 * 3600)));
         assert_eq!(sources.folders[0].path, PathBuf::from("./in"));
     }
 
     #[test]
     fn every_mistake_names_its_place() {
-        let text = "sources:\n  - id: push\n    feed: x\n  - feed: y\n  - id: b\n  - id: c\n    feed: z\n    interval: 5s\n    ofical: true\n  - {id: d, folder: in, cap: true}\n";
+        let text = "sources:\n  - id: push\n    feed: x\n  - feed: y\n  - id: b\n  - id: c\n    feed: z\n    interval: 5s\n    ofical: true\n  - {id: d, folder: in, cap: true, silent_after: 1h}\n";
         let (_, problems) = sources(text);
         let lines: Vec<u32> = problems.iter().map(|p| p.line).collect();
-        assert_eq!(lines, [2, 4, 5, 9, 8, 10], "{problems:?}");
+        assert_eq!(lines, [2, 4, 5, 9, 8, 10, 10], "{problems:?}");
     }
 }

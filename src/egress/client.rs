@@ -43,6 +43,7 @@ use crate::egress::connect::Connector;
 use crate::egress::connect::Since;
 use crate::egress::pace::Pace;
 use crate::egress::policy::judge;
+use crate::egress::policy::judge_again;
 
 /// Counts how often what caused a request has passed through such a client.
 pub const HOP_HEADER: &str = "wirebell-hops";
@@ -167,8 +168,8 @@ impl Client {
             return Err(Error::Loop { host, hops: request.hops });
         }
         // The policy may be another one than when the address was stored.
-        let target = self.judge(request.target.url().as_str());
-        target.map_err(|refusal| Error::Refused { host: host.clone(), refusal })?;
+        judge_again(&request.target, &self.connector.policy)
+            .map_err(|refusal| Error::Refused { host: host.clone(), refusal })?;
         let timeout = request.timeout;
         let written = Arc::new(AtomicBool::new(false));
         let bodyless = request.body.is_empty();

@@ -222,16 +222,24 @@ pub fn judge(text: &str, policy: &Policy) -> Result<Target, Refusal> {
         Some(Host::Ipv6(v6)) => (v6.to_string(), Some(IpAddr::V6(v6))),
         Some(Host::Domain(name)) => (plain_name(name), None),
     };
-    if policy.public.as_ref().is_some_and(|(h, p)| *h == host && *p == port) {
+    let uri =
+        url.as_str().parse().map_err(|e| Refusal::shape(format!("no address for HTTP: {e}")))?;
+    let target = Target { url, uri, host, literal, port };
+    judge_again(&target, policy)?;
+    Ok(target)
+}
+
+/// Judges a target under a policy that may be another one than when it was first judged. Its
+/// text and shape depend on none.
+pub(super) fn judge_again(target: &Target, policy: &Policy) -> Result<(), Refusal> {
+    let Target { host, port, literal, .. } = target;
+    if policy.public.as_ref().is_some_and(|(h, p)| h == host && p == port) {
         return Err(Refusal::own(&format!("{host}:{port}")));
     }
     match literal {
-        Some(addr) => judge_peer(&host, SocketAddr::new(addr, port), policy)?,
-        None => judge_name(&host, policy)?,
+        Some(addr) => judge_peer(host, SocketAddr::new(*addr, *port), policy),
+        None => judge_name(host, policy),
     }
-    let uri =
-        url.as_str().parse().map_err(|e| Refusal::shape(format!("no address for HTTP: {e}")))?;
-    Ok(Target { url, uri, host, literal, port })
 }
 
 /// Parses an address whose text and shape are sound. Whoever judges the result as text again

@@ -17,13 +17,7 @@ use crate::feed::withdrawn;
 
 /// Reads a feed in JSON. One that was cut off keeps its whole items.
 pub(super) fn read(text: &str, context: &Context<'_>) -> Result<Document, Error> {
-    let mut document = Document {
-        title: None,
-        kind: "json",
-        entries: Vec::new(),
-        salvaged: 0,
-        problems: Vec::new(),
-    };
+    let mut document = Document { kind: "json", ..Document::default() };
     let mut parsed = first_value(text);
     let mended: String;
     let mut text = text;

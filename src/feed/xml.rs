@@ -12,6 +12,7 @@ use crate::feed::Draft;
 use crate::feed::Error;
 use crate::feed::MAX_ENTRIES;
 use crate::feed::MAX_PROBLEMS;
+use crate::feed::Rhythm;
 use crate::feed::cap;
 use crate::feed::discover;
 use crate::feed::entry;
@@ -69,6 +70,7 @@ struct Parser {
     root: Option<String>,
     title: Option<String>,
     lang: Option<Lang>,
+    rhythm: Rhythm,
     entries: Vec<Draft>,
     /// Addresses of a sitemap without news.
     newsless: usize,
@@ -89,6 +91,7 @@ impl Parser {
             root: None,
             title: None,
             lang: None,
+            rhythm: Rhythm::default(),
             entries: Vec::new(),
             newsless: 0,
             problems: Vec::new(),
@@ -284,7 +287,11 @@ impl Parser {
             }
             return;
         }
-        // Outside entries only the feed's own title and language are kept.
+        // Outside entries only the feed's own title, language and rhythm are kept.
+        if depth <= 3 {
+            let parent = self.open.last().map(|parent| parent.name.as_str()).unwrap_or_default();
+            self.rhythm.take(parent, &node.name, &node.text());
+        }
         if depth <= 2 && node.core {
             match node.name.as_str() {
                 "title" if self.title.is_none() => {
@@ -354,6 +361,7 @@ impl Parser {
         Document {
             title: self.title,
             kind: self.kind.unwrap_or("rss"),
+            rhythm: self.rhythm,
             entries: self.entries,
             salvaged,
             problems: self.problems,

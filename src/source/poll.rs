@@ -1,18 +1,19 @@
 //! Polls feeds: conditionally, one request a host at a time, and for ever.
 
 pub mod schedule;
+pub mod share;
 
 mod ask;
+mod cadence;
+mod desk;
 mod files;
+mod freshness;
 mod index;
+mod moves;
+mod rota;
 mod state;
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::bus;
 use crate::bus::Bucket;
@@ -24,33 +25,26 @@ use crate::egress::Client;
 use crate::model::Lang;
 use crate::model::SourceId;
 use crate::model::Time;
+use crate::model::id::shard_of;
 use crate::model::names;
 use crate::source::Baseline;
 use crate::source::Error;
 use crate::source::Origin;
 use crate::source::Road;
 use crate::telemetry::Board;
-use crate::telemetry::Health;
 use crate::telemetry::metric;
 
 use files::Turns;
 
 pub use ask::Answer;
+pub use ask::Said;
+pub use cadence::Cadence;
 pub use files::Rest;
 pub use index::Announced;
 pub use index::Index;
+pub use moves::Moves;
+pub use share::Share;
 pub use state::State;
-
-/// Most polls under way at once.
-const AT_ONCE: usize = 16;
-/// Longest sleep of the loop, so that a clock that is set is noticed.
-const TICK: Duration = Duration::from_secs(1);
-/// Wait before a feed is tried again when the bus was away: that is not the feed's fault.
-const BUS_AWAY: Duration = Duration::from_secs(5);
-/// Failures in a row from which on somebody should look.
-const WORTH_A_LOOK: u32 = 3;
-/// Feeds named on the health board.
-const NAMED: usize = 5;
 
 /// A feed to poll.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +63,10 @@ pub struct Feed {
     pub lang: Option<Lang>,
     /// Time between polls that work.
     pub interval: Duration,
+    /// It is asked at that interval even where it asks to be asked less often.
+    pub eager: bool,
+    /// After so long without news it counts as silent; none = that is learned.
+    pub silent_after: Option<Duration>,
     /// Whether its links lead to CAP files; none = where they say so.
     pub cap: Option<bool>,
 }
@@ -80,6 +78,8 @@ pub struct Settings {
     pub feeds: Vec<Feed>,
     /// Shortest time between two requests to one host.
     pub host_gap: Duration,
+    /// Which of them are polled here.
+    pub share: Share,
 }
 
 /// What polling needs.
@@ -93,13 +93,6 @@ pub struct Poller<B> {
     pub clock: Clock,
     /// Where failing feeds are shown.
     pub board: Board,
-}
-
-impl Settings {
-    /// These feeds, with at least a second between requests to one host.
-    pub fn new(feeds: Vec<Feed>) -> Self {
-        Self { feeds, host_gap: Duration::from_secs(1) }
-    }
 }
 
 impl Feed {
@@ -121,183 +114,20 @@ impl Feed {
         }
     }
 
-    fn host(&self) -> String {
-        let url = url::Url::parse(&self.url).ok();
-        url.and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_default()
+    /// The shard that it is in: all feeds of a host are polled by one worker, so that the host
+    /// sees one request at a time.
+    pub fn shard(&self) -> u16 {
+        shard_of(&host_of(&self.url))
     }
 }
 
-/// A feed and what is known of it.
-struct Slot {
-    feed: Feed,
-    state: State,
-    /// Revision of its record; none if there is none yet.
-    revision: Option<u64>,
-    due: Time,
-    busy: bool,
-}
-
-#[derive(Default)]
-struct Host {
-    busy: bool,
-    free_at: Option<Time>,
-    throttles: u32,
-}
-
-/// What came of one poll.
-struct Done {
-    slot: usize,
-    host: String,
-    kept: Result<(State, Option<u64>), Error>,
-    answer: Answer,
+/// The host of an address; empty where there is none.
+fn host_of(url: &str) -> String {
+    let url = url::Url::parse(url).ok();
+    url.and_then(|u| u.host_str().map(str::to_owned)).unwrap_or_default()
 }
 
 impl<B: Bus> Poller<B> {
-    /// Polls until told to stop; what is under way then is finished.
-    pub async fn run(self, settings: Settings, stop: CancellationToken) -> Result<(), Error> {
-        let Some(mut slots) = self.load(settings.feeds, &stop).await? else { return Ok(()) };
-        let mut hosts: HashMap<String, Host> = HashMap::new();
-        let poller = Arc::new(self);
-        let turns = Turns::new(settings.host_gap, stop.clone());
-        let mut tasks: JoinSet<Done> = JoinSet::new();
-        poller.show(&slots);
-        while !stop.is_cancelled() {
-            poller.start_due(&mut slots, &mut hosts, &mut tasks, &turns);
-            let wait = poller.wait(&slots, &hosts);
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                Some(done) = tasks.join_next(), if !tasks.is_empty() => {
-                    let done = done.map_err(|_| Error::Panicked)?;
-                    poller.take(done, &mut slots, &mut hosts, settings.host_gap)?;
-                    poller.show(&slots);
-                }
-                () = tokio::time::sleep(wait) => {}
-            }
-        }
-        while let Some(done) = tasks.join_next().await {
-            done.map_err(|_| Error::Panicked)?.kept.map(drop).or_else(hold_temporary)?;
-        }
-        Ok(())
-    }
-
-    /// What is remembered of each feed; none if told to stop before the bus answered.
-    async fn load(
-        &self,
-        feeds: Vec<Feed>,
-        stop: &CancellationToken,
-    ) -> Result<Option<Vec<Slot>>, Error> {
-        let mut slots = Vec::with_capacity(feeds.len());
-        for feed in feeds {
-            let (state, revision) = loop {
-                match self.stored(&feed).await {
-                    Ok(found) => break found,
-                    Err(e) if e.is_temporary() => {
-                        tokio::select! {
-                            biased;
-                            () = stop.cancelled() => return Ok(None),
-                            () = tokio::time::sleep(TICK) => {}
-                        }
-                    }
-                    Err(e) => return Err(e.into()),
-                }
-            };
-            let due = state.next_poll;
-            slots.push(Slot { feed, state, revision, due, busy: false });
-        }
-        Ok(Some(slots))
-    }
-
-    async fn stored(&self, feed: &Feed) -> Result<(State, Option<u64>), bus::Error> {
-        let fresh = State::new(&feed.url, self.now());
-        let Some(entry) = self.bus.get(Bucket::Feeds, &feed.key()).await? else {
-            return Ok((fresh, None));
-        };
-        let read = entry.value.and_then(|value| serde_json::from_slice::<State>(&value).ok());
-        // Another address is another feed: its validators, its end and its baseline are its own.
-        let state = read.filter(|state| state.url == feed.url).unwrap_or(fresh);
-        Ok((state, Some(entry.revision)))
-    }
-
-    fn start_due(
-        self: &Arc<Self>,
-        slots: &mut [Slot],
-        hosts: &mut HashMap<String, Host>,
-        tasks: &mut JoinSet<Done>,
-        turns: &Turns,
-    ) {
-        let now = self.now();
-        for (index, slot) in slots.iter_mut().enumerate() {
-            if tasks.len() >= AT_ONCE {
-                return;
-            }
-            if slot.busy || slot.state.gone || slot.due > now {
-                continue;
-            }
-            let name = slot.feed.host();
-            let host = hosts.entry(name.clone()).or_default();
-            if host.busy || host.free_at.is_some_and(|at| at > now) {
-                continue;
-            }
-            host.busy = true;
-            slot.busy = true;
-            let (poller, turns) = (Arc::clone(self), turns.clone());
-            let (feed, state, revision) = (slot.feed.clone(), slot.state.clone(), slot.revision);
-            tasks.spawn(async move {
-                let (answer, kept) = Box::pin(poller.poll(&feed, (state, revision), &turns)).await;
-                Done { slot: index, host: name, kept, answer }
-            });
-        }
-    }
-
-    /// Time until the next feed can be due.
-    fn wait(&self, slots: &[Slot], hosts: &HashMap<String, Host>) -> Duration {
-        let now = self.now();
-        let open = slots.iter().filter(|slot| !slot.busy && !slot.state.gone);
-        let next = open.map(|slot| {
-            let free = hosts.get(&slot.feed.host()).and_then(|host| host.free_at);
-            free.map_or(slot.due, |at| at.max(slot.due)).since(now)
-        });
-        next.min().unwrap_or(TICK).clamp(Duration::from_millis(10), TICK)
-    }
-
-    fn take(
-        &self,
-        done: Done,
-        slots: &mut [Slot],
-        hosts: &mut HashMap<String, Host>,
-        gap: Duration,
-    ) -> Result<(), Error> {
-        let now = self.now();
-        let host = hosts.entry(done.host).or_default();
-        host.busy = false;
-        host.free_at = Some(now.plus(gap));
-        match &done.answer {
-            Answer::Throttled(wait) => {
-                host.throttles = host.throttles.saturating_add(1);
-                let pause = wait.unwrap_or_else(|| schedule::host_pause(host.throttles));
-                host.free_at = Some(now.plus(pause.max(gap)));
-            }
-            Answer::Fresh { .. } | Answer::Unchanged { .. } => host.throttles = 0,
-            _ => {}
-        }
-        let Some(slot) = slots.get_mut(done.slot) else { return Ok(()) };
-        slot.busy = false;
-        match done.kept {
-            Ok((state, revision)) => {
-                tell(&slot.feed, &slot.state, &state);
-                slot.due = state.next_poll;
-                slot.state = state;
-                slot.revision = revision;
-                Ok(())
-            }
-            Err(e) => {
-                slot.due = now.plus(BUS_AWAY);
-                hold_temporary(e)
-            }
-        }
-    }
-
     /// Polls one feed: ask, publish, then remember.
     async fn poll(
         &self,
@@ -308,11 +138,13 @@ impl<B: Bus> Poller<B> {
         let started = std::time::Instant::now();
         let baseline = state.baseline(self.now());
         let asking = ask::ask(&self.client, feed, &state, self.now());
-        let mut answer = turns.take(&feed.host(), asking).await;
+        let mut answer = turns.take(&host_of(state.address()), asking).await;
         if let Answer::Fresh { drafts, announced, rest, .. } = &mut answer {
             let drafts = std::mem::take(drafts);
-            if let Err(e) = self.publish(feed, drafts, baseline).await {
-                return (answer, Err(e.into()));
+            match self.publish(feed, drafts, baseline).await {
+                Ok(Some(lags)) => state.cadence.note(self.now(), lags),
+                Ok(None) => {}
+                Err(e) => return (answer, Err(e.into())),
             }
             match self.take_files(feed, &mut state, announced, (turns, baseline)).await {
                 Ok(left) => *rest = left,
@@ -321,10 +153,20 @@ impl<B: Bus> Poller<B> {
         }
         metrics::counter!(metric::FEED_POLLS, "result" => answer.label()).increment(1);
         metrics::histogram!(metric::FEED_POLL_SECONDS).record(started.elapsed().as_secs_f64());
-        ask::remember(&mut state, &answer, feed.interval, (self.now(), fastrand::f64()));
+        ask::remember(&mut state, &answer, feed, (self.now(), fastrand::f64()));
         // Only now: a validator stored before its articles would hide them for ever.
         let kept = self.keep(feed, state, revision).await.map_err(Error::from);
         (answer, kept)
+    }
+
+    /// What is remembered of a feed; one that was never polled is new.
+    async fn stored(&self, feed: &Feed) -> Result<(State, Option<u64>), bus::Error> {
+        match self.bus.get(Bucket::Feeds, &feed.key()).await? {
+            Some(entry) => {
+                Ok((State::read(feed, entry.value.as_deref(), self.now()), Some(entry.revision)))
+            }
+            None => Ok((State::read(feed, None, self.now()), None)),
+        }
     }
 
     async fn keep(
@@ -342,31 +184,9 @@ impl<B: Bus> Poller<B> {
         }
     }
 
-    fn show(&self, slots: &[Slot]) {
-        let failing: Vec<&str> = slots
-            .iter()
-            .filter(|slot| slot.state.gone || slot.state.failures >= WORTH_A_LOOK)
-            .map(|slot| slot.feed.id.as_str())
-            .collect();
-        let health = if failing.is_empty() {
-            Health::Ready
-        } else {
-            let named = failing.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-            let more = if failing.len() > NAMED { ", …" } else { "" };
-            let (failing, all) = (failing.len(), slots.len());
-            Health::Degraded(format!("{failing} of {all} feeds fail: {named}{more}"))
-        };
-        self.board.set("feeds", health);
-    }
-
     fn now(&self) -> Time {
         Time::from_millis(self.clock.now_ms())
     }
-}
-
-/// A bus that is away is waited for; anything else stops the source.
-fn hold_temporary(error: Error) -> Result<(), Error> {
-    if error.is_temporary() { Ok(()) } else { Err(error) }
 }
 
 /// Logs what changed, and only that.
@@ -382,6 +202,16 @@ fn tell(feed: &Feed, before: &State, after: &State) {
                 tracing::warn!(source.id = %feed.id, failures = after.failures, error, "Feed cannot be read");
             }
             None => tracing::info!(source.id = %feed.id, "Feed is read again"),
+        }
+    } else if after.adopted() != before.adopted() {
+        let url = after.address();
+        tracing::warn!(source.id = %feed.id, url, "Feed has moved for good and is read there; write its new address into the sources");
+    } else if after.silent_since != before.silent_since {
+        match after.silent_since {
+            Some(since) => {
+                tracing::warn!(source.id = %feed.id, %since, "Feed is silent for longer than it should be")
+            }
+            None => tracing::info!(source.id = %feed.id, "Feed speaks again"),
         }
     } else if after.first_poll_done && !before.first_poll_done {
         tracing::info!(source.id = %feed.id, "Feed is read for the first time");

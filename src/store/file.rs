@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
 
 use super::Error;
 use super::Log;
@@ -48,6 +49,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
         let connection = Connection::open_with_flags(path, flags)?;
+        plan_once(&connection)?;
         connection.pragma_update(None, "cache_size", -2000)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
@@ -113,7 +115,15 @@ fn lock(folder: &Path) -> Result<File, Error> {
     }
 }
 
+/// A statement keeps its plan whatever is bound to it. Without this each one that looks at a
+/// subject is parsed and planned anew at every use: its value might have matched a partial index.
+fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
 fn prepare(connection: &Connection, settings: &Settings) -> rusqlite::Result<()> {
+    plan_once(connection)?;
     // Set after the write-ahead log, auto_vacuum would silently stay off.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -172,6 +182,8 @@ fn create_all(connection: &Connection, logs: &[Log]) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
 
     #[test]
@@ -198,6 +210,29 @@ mod tests {
                 other => format!("{other:?}"),
             };
             assert_eq!(found, value, "{pragma}");
+        }
+    }
+
+    #[test]
+    fn a_statement_is_planned_once_for_all_subjects() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = vec![Log {
+            name: "planned",
+            revisions: Some(1),
+            max_bytes: 1 << 20,
+            max_age: None,
+            max_marker_age: std::time::Duration::from_secs(1),
+            at_cap: super::super::AtCap::Refuse,
+        }];
+        let settings = Settings { folder: folder.path().to_owned(), logs, max_file: None };
+        let opened = open(&settings).unwrap();
+        for connection in [&opened.connection, &open_reader(&opened.path).unwrap()] {
+            let text = "SELECT seq FROM log_planned WHERE subject = ?1 ORDER BY seq DESC LIMIT 1";
+            for subject in ["a", "b", "c"] {
+                assert!(!connection.prepare_cached(text).unwrap().exists([subject]).unwrap());
+            }
+            let statement = connection.prepare_cached(text).unwrap();
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
         }
     }
 

@@ -10,6 +10,10 @@ pub const INGEST_ARTICLES: &str = "wirebell_ingest_articles_total";
 pub const FEED_POLLS: &str = "wirebell_feed_polls_total";
 /// CAP files that indexes announced, by `result`.
 pub const CAP_FILES: &str = "wirebell_cap_files_total";
+/// Feeds that have failed several times in a row, or are gone.
+pub const FEEDS_FAILING: &str = "wirebell_feeds_failing";
+/// Feeds without news for longer than they should be.
+pub const FEEDS_SILENT: &str = "wirebell_feeds_silent";
 /// Duration of a poll.
 pub const FEED_POLL_SECONDS: &str = "wirebell_feed_poll_seconds";
 /// Time to match one article against all rules.

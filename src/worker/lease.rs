@@ -56,7 +56,11 @@ impl Settings {
 
     /// Its name on the health board: a worker without leases works on nothing.
     fn part(&self) -> &'static str {
-        if self.worker == "rules" { "rules leases" } else { "notifier leases" }
+        match self.worker {
+            "rules" => "rules leases",
+            "ingest" => "ingest leases",
+            _ => "notifier leases",
+        }
     }
 
     /// For how long after a renewal was sent work may still begin.

@@ -8,6 +8,7 @@ mod endings;
 mod feeds;
 pub(crate) mod flow;
 mod full_disk;
+mod listed;
 mod messages;
 mod past;
 mod reload;

@@ -233,3 +233,15 @@ fn bench_match_tells_its_figures_and_agrees_with_the_definitions() {
     assert_eq!(bench(&["--generate", "50", "--literals"])["verified"], 3);
     assert_eq!(bench(&["--rules", "config/rules.yaml"])["matches"], 1);
 }
+
+#[test]
+fn bench_push_tells_its_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["bench", "push", "--count", "100", "--output", "json"];
+    let ran = run(folder.path(), &args, "");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let figures: Value = serde_json::from_str(&ran.out).unwrap();
+    for name in ["articles_per_s", "partly_known_per_s", "floor_acks_per_s", "ratio"] {
+        assert!(figures[name].as_f64().is_some_and(|n| n > 0.0), "{name}: {figures}");
+    }
+}

@@ -63,10 +63,10 @@ impl Desk {
     }
 
     pub(crate) fn run(&mut self, feeds: Vec<Feed>, folders: Vec<Folder>) {
+        let host_gap = Duration::from_millis(1);
         let settings = source::Settings {
-            feeds,
-            folders,
-            host_gap: Duration::from_millis(1),
+            sources: source::Sources { feeds, folders, host_gap },
+            share: source::Share::all(),
             clock: Clock::System,
             board: self.board.clone(),
         };
@@ -122,6 +122,8 @@ pub(crate) fn feed(id: &str, url: String) -> Feed {
         official: true,
         lang: None,
         interval: Duration::from_millis(20),
+        eager: true,
+        silent_after: None,
         cap: None,
     }
 }

@@ -63,9 +63,10 @@ impl Office {
 }
 
 impl Worker {
-    pub(crate) fn start<F>(run: impl FnOnce(CancellationToken) -> F) -> Self
+    pub(crate) fn start<F, E>(run: impl FnOnce(CancellationToken) -> F) -> Self
     where
-        F: Future<Output = Result<(), wirebell::worker::Error>> + Send + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Debug,
     {
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         let running = run(stop.clone());

@@ -16,9 +16,9 @@ use crate::app::bench::Figures;
 use crate::app::bench::PATIENCE;
 use crate::app::bench::PipelineFigures;
 use crate::app::bench::Place;
-use crate::app::bench::RULES;
 use crate::app::bench::Settings;
 use crate::app::bench::Times;
+use crate::app::bench::configure;
 use crate::app::bench::connected;
 use crate::app::bench::disk_sync;
 use crate::app::bench::publish_many;
@@ -29,10 +29,6 @@ use crate::bus::Bus;
 use crate::bus::Put;
 use crate::bus::Stream;
 use crate::clock::Clock;
-use crate::config;
-use crate::config::Config;
-use crate::config::Files;
-use crate::config::Overrides;
 use crate::delivery::Key;
 use crate::delivery::signature;
 use crate::feed::Draft;
@@ -119,16 +115,6 @@ async fn measure_pipeline<B: Bus>(
 
 fn signature_key(secret: crate::model::subscription::Secret) -> SigningKey {
     SigningKey { secret, until: None }
-}
-
-fn configure() -> anyhow::Result<Config> {
-    let mut overrides = Overrides::default();
-    overrides.flags.insert("egress.allow".to_owned(), "127.0.0.0/8".to_owned());
-    let rules = vec![("bench.yaml".to_owned(), RULES.to_owned())];
-    let files = Files { rules, ..Files::default() };
-    config::load(&files, &overrides).map_err(|problems| {
-        anyhow::anyhow!("{}", problems.first().map(ToString::to_string).unwrap_or_default())
-    })
 }
 
 async fn subscribe<B: Bus>(bus: &B, url: &str, key: SigningKey) -> anyhow::Result<()> {

@@ -19,6 +19,8 @@ pub(in crate::cli) enum BenchWhat {
     Bus(BenchArgs),
     /// From an accepted article to a received webhook
     Pipeline(BenchArgs),
+    /// Articles pushed to the API a second
+    Push(BenchPush),
     /// Signed webhooks a second
     Deliver(BenchDeliver),
 }
@@ -49,6 +51,19 @@ pub(in crate::cli) struct BenchDeliver {
     /// So many refuse, as many drip a byte a second, as many answer 500
     #[arg(long, value_name = "N", default_value_t = 2, requires = "trouble")]
     pub(in crate::cli) failing: u32,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(in crate::cli) struct BenchPush {
+    /// NATS server; without it the embedded store in a folder of its own
+    #[arg(long = "nats", value_name = "URL")]
+    pub(in crate::cli) nats: Option<String>,
+    /// Folder to measure in [default: a temporary folder below the working directory]
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) data: Option<PathBuf>,
+    /// Articles, twice
+    #[arg(long, default_value_t = 20_000)]
+    pub(in crate::cli) count: u32,
 }
 
 #[derive(Clone, Debug, ClapArgs)]

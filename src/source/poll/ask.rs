@@ -14,12 +14,15 @@ use crate::egress::Fetched;
 use crate::feed;
 use crate::feed::Context;
 use crate::feed::Draft;
+use crate::feed::Rhythm;
 use crate::model::Time;
 use crate::source::poll::Announced;
 use crate::source::poll::Feed;
 use crate::source::poll::Rest;
 use crate::source::poll::State;
+use crate::source::poll::freshness::fresh_for;
 use crate::source::poll::index::divide;
+use crate::source::poll::moves;
 use crate::source::poll::schedule;
 use crate::telemetry::logs::chain;
 
@@ -29,6 +32,8 @@ const MAX_VALIDATOR: usize = 1_024;
 const MAX_ERROR: usize = 300;
 /// Longest wait where one poll did not get through all files.
 const SOON: Duration = Duration::from_secs(60);
+/// Failures in a row at an address that a feed moved to, after which the old one is asked again.
+const FAILURES_ELSEWHERE: u32 = 3;
 
 /// What a feed's server answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,10 +42,10 @@ pub enum Answer {
     Fresh {
         /// Its entries.
         drafts: Vec<Draft>,
-        /// Validator, verbatim.
-        etag: Option<String>,
-        /// Validator, verbatim.
-        last_modified: Option<String>,
+        /// What was said beside it.
+        said: Said,
+        /// How often it asks to be asked.
+        rhythm: Rhythm,
         /// It did not break off on the way.
         complete: bool,
         /// Its entries that announce CAP files.
@@ -49,18 +54,39 @@ pub enum Answer {
         rest: Rest,
     },
     /// Nothing new, perhaps with other validators.
-    Unchanged {
-        /// Validator, verbatim.
-        etag: Option<String>,
-        /// Validator, verbatim.
-        last_modified: Option<String>,
-    },
+    Unchanged(Said),
     /// Too many requests, or no capacity: how long to leave the host alone, if it says so.
     Throttled(Option<Duration>),
     /// Gone for good.
     Gone,
+    /// The server does not want to give it: no early change is to be hoped for.
+    Denied(String),
     /// Anything else.
     Failed(String),
+}
+
+/// What a server says beside a document.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Validator, verbatim.
+    pub etag: Option<String>,
+    /// Validator, verbatim.
+    pub last_modified: Option<String>,
+    /// For so long asking again is of no use.
+    pub fresh_for: Option<Duration>,
+    /// Where it says that the feed has moved for good.
+    pub moved_to: Option<String>,
+}
+
+impl Said {
+    fn of(fetched: &Fetched, now: Time) -> Self {
+        Self {
+            etag: text(&fetched.headers, header::ETAG),
+            last_modified: text(&fetched.headers, header::LAST_MODIFIED),
+            fresh_for: fresh_for(&fetched.headers, now),
+            moved_to: moves::lasting(&fetched.redirects),
+        }
+    }
 }
 
 impl Answer {
@@ -68,17 +94,17 @@ impl Answer {
     pub(super) fn label(&self) -> &'static str {
         match self {
             Self::Fresh { .. } => "fresh",
-            Self::Unchanged { .. } => "unchanged",
+            Self::Unchanged(_) => "unchanged",
             Self::Throttled(_) => "throttled",
             Self::Gone => "gone",
-            Self::Failed(_) => "failed",
+            Self::Denied(_) | Self::Failed(_) => "failed",
         }
     }
 }
 
 /// Asks for what changed since the last answer.
 pub(super) async fn ask(client: &Client, feed: &Feed, state: &State, now: Time) -> Answer {
-    let mut fetch = Fetch::new(feed.url.as_str());
+    let mut fetch = Fetch::new(state.address());
     let accept = "application/atom+xml, application/rss+xml, application/feed+json, \
                   application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5";
     fetch.headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
@@ -94,10 +120,7 @@ pub(super) async fn ask(client: &Client, feed: &Feed, state: &State, now: Time) 
 async fn judge(fetched: Fetched, feed: &Feed, now: Time) -> Answer {
     match fetched.status.as_u16() {
         200 => read(fetched, feed, now).await,
-        304 => Answer::Unchanged {
-            etag: text(&fetched.headers, header::ETAG),
-            last_modified: text(&fetched.headers, header::LAST_MODIFIED),
-        },
+        304 => Answer::Unchanged(Said::of(&fetched, now)),
         410 => Answer::Gone,
         status @ (429 | 503) => {
             let wait = text(&fetched.headers, header::RETRY_AFTER);
@@ -110,14 +133,14 @@ async fn judge(fetched: Fetched, feed: &Feed, now: Time) -> Answer {
         status => {
             let challenge = fetched.headers.contains_key("cf-mitigated");
             let why = if challenge { ": a challenge for browsers" } else { "" };
-            Answer::Failed(format!("the server answered {status}{why}"))
+            let said = format!("the server answered {status}{why}");
+            if (400..500).contains(&status) { Answer::Denied(said) } else { Answer::Failed(said) }
         }
     }
 }
 
 async fn read(fetched: Fetched, feed: &Feed, now: Time) -> Answer {
-    let etag = text(&fetched.headers, header::ETAG);
-    let last_modified = text(&fetched.headers, header::LAST_MODIFIED);
+    let said = Said::of(&fetched, now);
     let complete = fetched.complete;
     let charset = charset(&fetched.headers);
     // Reading 16 MB takes long enough to hold up other tasks.
@@ -128,8 +151,8 @@ async fn read(fetched: Fetched, feed: &Feed, now: Time) -> Answer {
     match reading.await {
         Ok(Ok(document)) => {
             let (drafts, announced) = divide(document.entries, feed.cap, &feed.id);
-            let rest = Rest::default();
-            Answer::Fresh { drafts, etag, last_modified, complete, announced, rest }
+            let (rhythm, rest) = (document.rhythm, Rest::default());
+            Answer::Fresh { drafts, said, rhythm, complete, announced, rest }
         }
         Ok(Err(e)) => Answer::Failed(short(&e.to_string())),
         Err(_) => Answer::Failed("the document cannot be read".to_owned()),
@@ -145,39 +168,49 @@ pub(super) fn charset(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Writes what an answer means for the next poll into the state. `at` is now and jitter.
-pub(super) fn remember(state: &mut State, answer: &Answer, interval: Duration, at: (Time, f64)) {
+pub(super) fn remember(state: &mut State, answer: &Answer, feed: &Feed, at: (Time, f64)) {
     let (now, jitter) = at;
+    let interval = feed.interval;
+    state.describe(feed);
     let failure = match answer {
-        Answer::Fresh { etag, last_modified, complete: true, rest, .. } => {
+        Answer::Fresh { said, rhythm, complete: true, rest, .. } => {
             // Without validators the next poll lists the files that are missing once more.
             if rest.is_nothing() {
-                state.etag.clone_from(etag);
-                state.last_modified.clone_from(last_modified);
+                state.etag.clone_from(&said.etag);
+                state.last_modified.clone_from(&said.last_modified);
             }
+            state.rhythm = rhythm.clone();
+            state.fresh_for = said.fresh_for;
+            state.moves.saw(said.moved_to.as_deref(), now);
             state.first_poll_done = true;
             None
         }
-        Answer::Unchanged { etag, last_modified } => {
-            state.etag = etag.clone().or(state.etag.take());
-            state.last_modified = last_modified.clone().or(state.last_modified.take());
+        Answer::Unchanged(said) => {
+            state.etag = said.etag.clone().or(state.etag.take());
+            state.last_modified = said.last_modified.clone().or(state.last_modified.take());
+            state.fresh_for = said.fresh_for.or(state.fresh_for);
+            state.moves.saw(said.moved_to.as_deref(), now);
             None
         }
         // Without validators the next poll brings the rest; a baseline is not done before it is
         // whole.
         Answer::Fresh { .. } => Some("the document broke off on the way".to_owned()),
         Answer::Throttled(_) => Some("the server asks for fewer requests".to_owned()),
+        Answer::Gone if state.moves.give_up() => {
+            Some("the address that it had moved to is gone; the old one is asked again".to_owned())
+        }
         Answer::Gone => {
             state.gone = true;
             Some("the server says that it is gone for good".to_owned())
         }
-        Answer::Failed(why) => Some(why.clone()),
+        Answer::Denied(why) | Answer::Failed(why) => Some(why.clone()),
     };
     match failure {
         None => {
             state.failures = 0;
             state.last_error = None;
             state.last_ok = Some(now);
-            state.next_poll = schedule::after_success(now, interval, jitter);
+            state.next_poll = state.next_after_success(feed, now, jitter);
             if let Answer::Fresh { rest, .. } = answer {
                 // Missing files are not the index's fault: it is asked at its usual time.
                 state.last_error.clone_from(&rest.trouble);
@@ -191,12 +224,21 @@ pub(super) fn remember(state: &mut State, answer: &Answer, interval: Duration, a
         Some(why) => {
             state.failures = state.failures.saturating_add(1);
             state.last_error = Some(why);
-            state.next_poll = schedule::after_failure(now, interval, state.failures, jitter);
+            let longest = match answer {
+                Answer::Denied(_) => schedule::MAX_DENIED,
+                _ => schedule::MAX_BACKOFF,
+            };
+            let wait = schedule::backoff(interval, state.failures, longest);
+            state.next_poll = schedule::after_failure(now, wait, jitter);
+            if state.failures >= FAILURES_ELSEWHERE {
+                state.moves.give_up();
+            }
             if let Answer::Throttled(Some(wait)) = answer {
                 state.next_poll = state.next_poll.max(now.plus(*wait));
             }
         }
     }
+    state.silent_since = state.cadence.silent(now, feed.silent_after);
 }
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
@@ -228,33 +270,99 @@ pub(super) fn short(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn fresh(complete: bool) -> Answer {
-        let etag = Some("W/\"1\"".to_owned());
+    fn fresh(complete: bool, said: Said) -> Answer {
         let (announced, rest) = (Vec::new(), Rest::default());
-        Answer::Fresh { drafts: Vec::new(), etag, last_modified: None, complete, announced, rest }
+        let (drafts, rhythm) = (Vec::new(), Rhythm::default());
+        Answer::Fresh { drafts, said, rhythm, complete, announced, rest }
+    }
+
+    fn feed(eager: bool) -> Feed {
+        Feed {
+            id: crate::model::SourceId::new("skylark").unwrap(),
+            url: "http://example.net/".to_owned(),
+            name: None,
+            owner: None,
+            official: false,
+            lang: None,
+            interval: Duration::from_secs(600),
+            eager,
+            silent_after: None,
+            cap: None,
+        }
     }
 
     #[test]
     fn an_answer_decides_the_next_poll() {
         let now = Time::from_millis(0);
-        let interval = Duration::from_secs(600);
-        let mut state = State::new("http://example.net/", now);
+        let feed = feed(false);
+        let mut state = State::new(&feed.url, now);
         let mut after = |answer: &Answer| {
-            remember(&mut state, answer, interval, (now, 0.0));
+            remember(&mut state, answer, &feed, (now, 0.0));
             state.clone()
         };
-        let broken = after(&fresh(false));
+        let tagged = Said { etag: Some("W/\"1\"".to_owned()), ..Said::default() };
+        let broken = after(&fresh(false, tagged.clone()));
         assert!(!broken.first_poll_done && broken.etag.is_none() && broken.failures == 1);
-        let read = after(&fresh(true));
+        let read = after(&fresh(true, tagged));
         assert!(read.first_poll_done && read.last_error.is_none() && read.failures == 0);
-        let kept = after(&Answer::Unchanged { etag: None, last_modified: Some("x".into()) });
+        let dated = Said { last_modified: Some("x".into()), ..Said::default() };
+        let kept = after(&Answer::Unchanged(dated));
         assert_eq!(kept.last_modified.as_deref(), Some("x"));
         assert_eq!(kept.etag.as_deref(), Some("W/\"1\""));
-        let failed = after(&Answer::Failed("no".into()));
-        assert_eq!(failed.next_poll.since(now), interval);
-        assert_eq!(after(&Answer::Failed("no".into())).next_poll.since(now), interval * 2);
-        let hour = Duration::from_secs(3_600 * 5);
-        assert_eq!(after(&Answer::Throttled(Some(hour))).next_poll.since(now), hour);
+        let wait = |state: State| state.next_poll.since(now);
+        assert_eq!(wait(after(&Answer::Failed("no".into()))), feed.interval);
+        assert_eq!(wait(after(&Answer::Failed("no".into()))), feed.interval * 2);
+        let hours = |n: u64| Duration::from_secs(3_600 * n);
+        assert_eq!(wait(after(&Answer::Throttled(Some(hours(5))))), hours(5));
+        for _ in 0..20 {
+            after(&Answer::Failed("no".into()));
+        }
+        assert_eq!(wait(after(&Answer::Failed("no".into()))), hours(6));
+        assert_eq!(wait(after(&Answer::Denied("no".into()))), hours(24));
         assert!(after(&Answer::Gone).gone);
+    }
+
+    #[test]
+    fn who_asks_to_be_asked_less_often_is_obeyed_unless_the_settings_insist() {
+        let now: Time = "2024-01-10T07:30:00Z".parse().unwrap();
+        let said = Said { fresh_for: Some(Duration::from_secs(3_600)), ..Said::default() };
+        for (eager, wait) in [(false, 3_600), (true, 540)] {
+            let feed = feed(eager);
+            let mut state = State::new(&feed.url, now);
+            remember(&mut state, &fresh(true, said.clone()), &feed, (now, 0.0));
+            assert_eq!(state.next_poll.since(now), Duration::from_secs(wait), "{eager}");
+            // An answer without a word keeps the last word.
+            remember(&mut state, &Answer::Unchanged(Said::default()), &feed, (now, 0.0));
+            assert_eq!(state.next_poll.since(now), Duration::from_secs(wait), "{eager}");
+        }
+    }
+
+    #[test]
+    fn a_feed_that_moved_is_asked_at_home_again_when_its_new_address_fails() {
+        let day = |n: i64| Time::from_millis(n * 86_400_000);
+        let feed = feed(false);
+        let new = "https://new.example/rss";
+        let mut state = State::new(&feed.url, day(0));
+        let moved = Said { moved_to: Some(new.to_owned()), ..Said::default() };
+        for n in 0..5 {
+            assert_eq!(state.address(), feed.url);
+            remember(&mut state, &fresh(true, moved.clone()), &feed, (day(n), 0.0));
+        }
+        assert_eq!(state.address(), new);
+        let stored = serde_json::to_vec(&state).unwrap();
+        let renamed = Feed { url: new.to_owned(), ..feed.clone() };
+        let read = State::read(&renamed, Some(&stored), day(9));
+        assert!(read.first_poll_done && read.url == new && read.adopted().is_none());
+        let other = Feed { url: "https://other.example/".to_owned(), ..feed.clone() };
+        assert!(!State::read(&other, Some(&stored), day(9)).first_poll_done);
+        for _ in 0..3 {
+            remember(&mut state, &Answer::Failed("no".into()), &feed, (day(6), 0.0));
+        }
+        assert_eq!((state.address(), state.gone), (feed.url.as_str(), false));
+        state = State::read(&feed, Some(&stored), day(9));
+        remember(&mut state, &Answer::Gone, &feed, (day(6), 0.0));
+        assert_eq!((state.address(), state.gone), (feed.url.as_str(), false));
+        remember(&mut state, &Answer::Gone, &feed, (day(7), 0.0));
+        assert!(state.gone);
     }
 }

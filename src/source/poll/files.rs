@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use http::header;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use crate::bus;
 use crate::bus::Bus;
+use crate::clock::Clock;
 use crate::egress;
 use crate::egress::Client;
 use crate::egress::Fetch;
@@ -24,11 +23,15 @@ use crate::feed;
 use crate::feed::Draft;
 use crate::feed::cap;
 use crate::model::Time;
+use crate::source::Accepted;
 use crate::source::Baseline;
+use crate::source::Reason;
+use crate::source::Status;
 use crate::source::poll::Feed;
 use crate::source::poll::Poller;
 use crate::source::poll::State;
 use crate::source::poll::ask;
+use crate::source::poll::host_of;
 use crate::source::poll::index::Announced;
 use crate::source::poll::index::MAX_FILES;
 use crate::source::poll::schedule;
@@ -55,13 +58,14 @@ pub struct Rest {
 /// Whose turn it is to ask a host: one request at a time, with a gap between two.
 #[derive(Clone, Debug)]
 pub(super) struct Turns {
+    clock: Clock,
     gap: Duration,
     stop: CancellationToken,
     hosts: Arc<Mutex<HashMap<String, Host>>>,
 }
 
 /// When a host may be asked again; held while it is asked.
-type Host = Arc<tokio::sync::Mutex<Option<Instant>>>;
+type Host = Arc<tokio::sync::Mutex<Option<Time>>>;
 
 /// What came of one file.
 enum Came {
@@ -71,8 +75,8 @@ enum Came {
 }
 
 impl Turns {
-    pub(super) fn new(gap: Duration, stop: CancellationToken) -> Self {
-        Self { gap, stop, hosts: Arc::default() }
+    pub(super) fn new(clock: Clock, gap: Duration, stop: CancellationToken) -> Self {
+        Self { clock, gap, stop, hosts: Arc::default() }
     }
 
     /// Waits for the host to be free, does the work, and leaves it alone for the gap.
@@ -80,17 +84,22 @@ impl Turns {
         let turn = self.host(host);
         let mut free_at = turn.lock().await;
         if let Some(at) = *free_at {
-            tokio::time::sleep_until(at).await;
+            // A clock that was set back is no reason to wait longer.
+            self.clock.sleep(at.since(self.now()).min(self.gap)).await;
         }
         let done = work.await;
-        *free_at = Some(Instant::now() + self.gap);
+        *free_at = Some(self.now().plus(self.gap));
         done
+    }
+
+    fn now(&self) -> Time {
+        Time::from_millis(self.clock.now_ms())
     }
 
     fn host(&self, name: &str) -> Host {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if hosts.len() >= MANY_HOSTS {
-            let now = Instant::now();
+            let now = self.now();
             // One that is neither asked nor waited for, and was left alone long enough.
             hosts.retain(|_, host| {
                 let is_free = host.try_lock().is_ok_and(|at| at.is_none_or(|at| at <= now));
@@ -130,7 +139,9 @@ impl<B: Bus> Poller<B> {
                 Came::Messages(drafts) => {
                     let is_first = state.index.is_first(&file.key);
                     let baseline = if is_first { Baseline::All } else { baseline };
-                    self.publish(feed, drafts, baseline).await?;
+                    if let Some(lags) = self.publish(feed, drafts, baseline).await? {
+                        state.cadence.note(self.now(), lags);
+                    }
                     state.index.took(&file.key);
                 }
                 Came::Missed { why, is_denied } => {
@@ -160,20 +171,30 @@ impl<B: Bus> Poller<B> {
         Ok(rest)
     }
 
-    /// Publishes what a poll brought; what cannot be taken is counted and costs no other.
+    /// Publishes what a poll brought; what cannot be taken is counted and costs no other. Where
+    /// something is new, how long after their publication the new articles came, as far as they
+    /// say; what was there before the first poll tells nothing of that.
     pub(super) async fn publish(
         &self,
         feed: &Feed,
         drafts: Vec<Draft>,
         baseline: Baseline,
-    ) -> Result<(), bus::Error> {
+    ) -> Result<Option<Vec<Duration>>, bus::Error> {
         let origin = feed.origin(baseline);
+        let dates: Vec<Option<Time>> = drafts.iter().map(|draft| draft.published_at).collect();
         let answers = publish_all(&self.bus, &origin, drafts, self.now()).await?;
         let rejected = answers.iter().filter(|a| a.is_err()).count();
         if rejected > 0 {
             tracing::debug!(source.id = %feed.id, articles = rejected, "Entries were not taken");
         }
-        Ok(())
+        let now = self.now();
+        let is_new = |answer: &Result<Accepted, Reason>| {
+            answer.as_ref().is_ok_and(|taken| taken.status == Status::New)
+        };
+        let new = dates.iter().zip(&answers).filter(|(_, answer)| is_new(answer));
+        let dates: Vec<&Option<Time>> = new.map(|(date, _)| date).collect();
+        let news = !dates.is_empty() && baseline != Baseline::All;
+        Ok(news.then(|| dates.into_iter().flatten().map(|date| now.since(*date)).collect()))
     }
 }
 
@@ -192,11 +213,6 @@ impl Came {
             Self::Throttled(_) => "throttled",
         }
     }
-}
-
-fn host_of(url: &str) -> String {
-    let url = Url::parse(url).ok();
-    url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
 }
 
 async fn fetch(client: &Client, url: &str, now: Time) -> Came {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::model::Time;
 
 /// Longest wait after failures.
-const MAX_BACKOFF: Duration = Duration::from_secs(6 * 3600);
+pub const MAX_BACKOFF: Duration = Duration::from_secs(6 * 3600);
+/// Longest wait after refusals: nothing will change soon.
+pub const MAX_DENIED: Duration = Duration::from_secs(24 * 3600);
 /// Longest wait that a server may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// First pause of a host that says "too many" without saying how long.
@@ -16,11 +18,15 @@ pub fn after_success(now: Time, interval: Duration, jitter: f64) -> Time {
     now.plus(interval.mul_f64(0.9 + 0.2 * jitter.clamp(0.0, 1.0)))
 }
 
-/// The next poll after so many failures in a row: 1, 2, 4 … times the interval and up to a tenth
-/// more, at most 6 h or the interval itself. It never stops.
-pub fn after_failure(now: Time, interval: Duration, failures: u32, jitter: f64) -> Time {
+/// How long to wait after so many failures in a row: 1, 2, 4 … times the interval, at most
+/// `longest` or the interval itself. It never stops.
+pub fn backoff(interval: Duration, failures: u32, longest: Duration) -> Duration {
     let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-    let wait = interval.saturating_mul(doubled).min(MAX_BACKOFF.max(interval));
+    interval.saturating_mul(doubled).min(longest.max(interval))
+}
+
+/// The next poll after one that failed: after the wait and up to a tenth more.
+pub fn after_failure(now: Time, wait: Duration, jitter: f64) -> Time {
     now.plus(wait.mul_f64(1.0 + 0.1 * jitter.clamp(0.0, 1.0)))
 }
 
@@ -54,7 +60,10 @@ mod tests {
     #[test]
     fn failures_double_the_wait_up_to_six_hours() {
         let now = Time::from_millis(0);
-        let wait = |failures, jitter| after_failure(now, MINUTE * 15, failures, jitter).since(now);
+        let wait = |failures, jitter| {
+            let wait = backoff(MINUTE * 15, failures, MAX_BACKOFF);
+            after_failure(now, wait, jitter).since(now)
+        };
         assert_eq!(wait(1, 0.0), MINUTE * 15);
         assert_eq!(wait(2, 0.0), MINUTE * 30);
         assert_eq!(wait(3, 0.0), MINUTE * 60);
@@ -63,7 +72,8 @@ mod tests {
         }
         assert_eq!(wait(1, 1.0), MINUTE * 33 / 2);
         let daily = Duration::from_secs(86_400);
-        assert_eq!(after_failure(now, daily, 3, 0.0).since(now), daily);
+        assert_eq!(backoff(daily, 3, MAX_BACKOFF), daily);
+        assert_eq!(backoff(MINUTE * 15, 40, MAX_DENIED), daily);
         assert_eq!(after_success(now, MINUTE * 10, 0.5).since(now), MINUTE * 10);
         assert_eq!(after_success(now, MINUTE * 10, 0.0).since(now), MINUTE * 9);
     }

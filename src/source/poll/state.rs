@@ -5,10 +5,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::feed::Rhythm;
 use crate::model::Time;
 use crate::model::Version;
 use crate::source::Baseline;
+use crate::source::poll::Cadence;
+use crate::source::poll::Feed;
 use crate::source::poll::Index;
+use crate::source::poll::Moves;
+use crate::source::poll::schedule;
 
 /// After so long without a poll that worked, an entry without a date may be of any age.
 const UNSEEN: Duration = Duration::from_secs(6 * 3600);
@@ -20,6 +25,12 @@ pub struct State {
     pub v: Version,
     /// The address that all of this is about; another one makes it a new feed.
     pub url: String,
+    /// Its name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Time between polls that work, in milliseconds.
+    #[serde(default)]
+    pub interval_ms: u64,
     /// Validator, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
@@ -43,6 +54,21 @@ pub struct State {
     /// Its server says that it is gone for good.
     #[serde(default)]
     pub gone: bool,
+    /// Where it has moved to, or seems to.
+    #[serde(default, skip_serializing_if = "Moves::is_nothing")]
+    pub moves: Moves,
+    /// For so long an answer stayed fresh, by the server's word.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "millis")]
+    pub fresh_for: Option<Duration>,
+    /// How often it asks to be asked.
+    #[serde(default)]
+    pub rhythm: Rhythm,
+    /// When it had news, and how old these were.
+    #[serde(default)]
+    pub cadence: Cadence,
+    /// Its last news, where others should have come since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<Time>,
     /// The CAP files that it announces, where it does.
     #[serde(default, skip_serializing_if = "Index::is_empty")]
     pub index: Index,
@@ -54,6 +80,8 @@ impl State {
         Self {
             v: Version,
             url: url.to_owned(),
+            name: None,
+            interval_ms: 0,
             etag: None,
             last_modified: None,
             next_poll: now,
@@ -62,8 +90,50 @@ impl State {
             last_ok: None,
             first_poll_done: false,
             gone: false,
+            moves: Moves::default(),
+            fresh_for: None,
+            rhythm: Rhythm::default(),
+            cadence: Cadence::default(),
+            silent_since: None,
             index: Index::default(),
         }
+    }
+
+    /// What is stored of a feed. Another address is another feed, with validators, an end and a
+    /// baseline of its own; but not the address that it had moved to.
+    pub(super) fn read(feed: &Feed, stored: Option<&[u8]>, now: Time) -> Self {
+        let read = stored.and_then(|value| serde_json::from_slice::<Self>(value).ok());
+        let Some(mut state) = read else { return Self::new(&feed.url, now) };
+        if state.adopted() == Some(feed.url.as_str()) {
+            state.url.clone_from(&feed.url);
+            state.moves = Moves::default();
+        }
+        if state.url == feed.url { state } else { Self::new(&feed.url, now) }
+    }
+
+    /// Where it is asked.
+    pub fn address(&self) -> &str {
+        self.adopted().unwrap_or(&self.url)
+    }
+
+    /// The address that it has moved to for good.
+    pub fn adopted(&self) -> Option<&str> {
+        self.moves.adopted()
+    }
+
+    /// Notes what the settings say of it, for those who only see the record.
+    pub(super) fn describe(&mut self, feed: &Feed) {
+        self.name.clone_from(&feed.name);
+        self.interval_ms = u64::try_from(feed.interval.as_millis()).unwrap_or(u64::MAX);
+    }
+
+    /// When it is asked again after an answer: at its interval, or as seldom as its server and
+    /// its document ask for where the settings do not insist, and not in hours it wants skipped.
+    pub(super) fn next_after_success(&self, feed: &Feed, now: Time, jitter: f64) -> Time {
+        let usual = schedule::after_success(now, feed.interval, jitter);
+        let asked = [self.fresh_for, self.rhythm.least_wait()].into_iter().flatten().max();
+        let least = asked.filter(|_| !feed.eager).map(|wait| now.plus(wait));
+        self.rhythm.after_skips(least.map_or(usual, |least| least.max(usual)))
     }
 
     /// What of a poll now is a baseline: all of the first, and of one after a long time what does
@@ -75,6 +145,34 @@ impl State {
             (true, true) => Baseline::Undated,
             (true, false) => Baseline::Nothing,
         }
+    }
+}
+
+/// Durations as whole milliseconds.
+mod millis {
+    use std::time::Duration;
+
+    use serde::Deserialize;
+    use serde::Deserializer;
+    use serde::Serializer;
+
+    #[expect(clippy::ref_option, reason = "serde hands over a reference")]
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => {
+                serializer.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+            }
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_millis))
     }
 }
 

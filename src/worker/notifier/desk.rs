@@ -47,6 +47,7 @@ use crate::worker::notifier::Settings;
 use crate::worker::notifier::attempts::Log;
 use crate::worker::notifier::log;
 use crate::worker::notifier::log::Scribe;
+use crate::worker::notifier::log::Stretch;
 use crate::worker::notifier::send::Sent;
 use reading::Read;
 use sending::UnderWay;
@@ -120,6 +121,8 @@ struct Desk<'a, B> {
     replaying: BTreeSet<u32>,
     /// Positions after which the log is being read.
     reading: BTreeSet<u64>,
+    /// Stretches read lately, the newest first: who is behind others by little needs no reading.
+    recent: VecDeque<Arc<Stretch>>,
     /// Nothing is read before then: reading failed.
     read_at: Option<Instant>,
     dirty: VecDeque<u32>,
@@ -193,6 +196,7 @@ impl<'a, B: Bus> Desk<'a, B> {
             behind: BTreeMap::new(),
             replaying: BTreeSet::new(),
             reading: BTreeSet::new(),
+            recent: VecDeque::new(),
             read_at: None,
             dirty: VecDeque::new(),
             write_at: None,
@@ -266,10 +270,14 @@ impl<'a, B: Bus> Desk<'a, B> {
     /// for nothing.
     fn place(&mut self, place: u32) {
         let now = self.now();
+        let Some(shard) = self.slot(place).map(|slot| slot.shard) else { return };
+        let leaving = self.shards.get(&shard).is_none_or(Shard::is_leaving);
+        if !leaving {
+            self.look_at_recent(place, now);
+        }
         let Some(slot) = self.slots.get_mut(place as usize).and_then(Option::as_mut) else {
             return;
         };
-        let leaving = self.shards.get(&slot.shard).is_none_or(Shard::is_leaving);
         let due = if leaving { Due::Idle } else { slot.endpoint.due(now) };
         let wait = match due {
             Due::At(at) => Some(at),
@@ -341,6 +349,7 @@ impl<'a, B: Bus> Desk<'a, B> {
         }
         self.looked = Looked { at: Instant::now(), tail: self.tail };
         self.report();
+        self.forget_recent();
         Ok(stands)
     }
 

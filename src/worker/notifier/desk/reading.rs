@@ -7,9 +7,11 @@ use tokio::time::Instant;
 use crate::bus::Bus;
 use crate::bus::Error;
 use crate::delivery::Logged;
+use crate::delivery::endpoint::Due;
 use crate::delivery::endpoint::Looked;
 use crate::delivery::endpoint::QUEUE;
 use crate::model::SubscriptionId;
+use crate::model::Time;
 use crate::telemetry::logs::chain;
 use crate::worker::notifier::RETRY;
 use crate::worker::notifier::desk::Desk;
@@ -18,6 +20,8 @@ use crate::worker::notifier::log::Stretch;
 
 /// Stretches of the log read at once.
 const MAX_READS: usize = 4;
+/// Stretches kept for those who come to them a little later.
+const MAX_RECENT: usize = 4;
 
 /// A stretch that was read.
 pub(super) struct Read {
@@ -85,7 +89,7 @@ impl<B: Bus> Desk<'_, B> {
         };
         stretch.closed.iter().for_each(|alert| self.note_closed_alert(alert));
         match read.whose {
-            Whose::All(_) => self.take_stretch(&stretch),
+            Whose::All(_) => self.take_stretch(stretch),
             Whose::Replay(id, serial) => {
                 let place = self.places.get(&id).copied();
                 let Some(place) = place else { return Ok(()) };
@@ -114,22 +118,52 @@ impl<B: Bus> Desk<'_, B> {
         }
     }
 
-    fn take_stretch(&mut self, stretch: &Stretch) {
+    fn take_stretch(&mut self, stretch: Stretch) {
         self.reading.remove(&stretch.from);
+        let stretch = Arc::new(stretch);
+        self.recent.retain(|recent| recent.from != stretch.from);
+        self.recent.push_front(stretch.clone());
+        self.recent.truncate(MAX_RECENT);
         let places: Vec<(u64, u32)> = self
             .behind
             .range(stretch.from..stretch.to.max(stretch.from + 1))
             .flat_map(|(from, places)| places.iter().map(|place| (*from, *place)))
             .collect();
-        let tail = self.tail;
         for (from, place) in places {
             self.stop_waiting(from, place);
             let Some(slot) = self.slot(place) else { continue };
             slot.reads = None;
-            if look_at_all(&mut slot.endpoint, &stretch.events) {
-                slot.endpoint.reached(stretch.to, stretch.to >= tail);
-            }
+            self.look_at(place, &stretch);
             self.place(place);
+        }
+    }
+
+    /// Has one who is behind look at what was read lately, as far as it takes more.
+    pub(super) fn look_at_recent(&mut self, place: u32, now: Time) {
+        while let Some(slot) = self.slot(place)
+            && slot.reads.is_none()
+            && slot.endpoint.wants_more()
+            && !matches!(slot.endpoint.due(now), Due::At(_))
+        {
+            let scan = slot.endpoint.scan();
+            let found = self.recent.iter().find(|recent| (recent.from..recent.to).contains(&scan));
+            let Some(stretch) = found.cloned() else { return };
+            self.look_at(place, &stretch);
+        }
+    }
+
+    fn look_at(&mut self, place: u32, stretch: &Stretch) {
+        let tail = self.tail;
+        let Some(slot) = self.slot(place) else { return };
+        if look_at_all(&mut slot.endpoint, &stretch.events) {
+            slot.endpoint.reached(stretch.to, stretch.to >= tail);
+        }
+    }
+
+    /// Once nobody is behind, nothing is kept.
+    pub(super) fn forget_recent(&mut self) {
+        if self.slots.iter().flatten().all(|slot| slot.endpoint.is_level()) {
+            self.recent.clear();
         }
     }
 
