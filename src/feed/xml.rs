@@ -198,6 +198,7 @@ impl Parser {
     }
 
     /// The first element is the root, or the first of a feed where other markup stands before it.
+    /// What a whole page has inside is no feed.
     fn root(&mut self, name: &str) {
         let kind = match name {
             "rss" | "channel" => Some("rss"),
@@ -206,7 +207,8 @@ impl Parser {
             "urlset" => Some("sitemap"),
             _ => None,
         };
-        let late = kind.is_some() && !matches!(name, "channel" | "entry");
+        let page = self.root.as_deref() == Some("html");
+        let late = kind.is_some() && !page && !matches!(name, "channel" | "entry");
         if self.root.is_none() || (late && self.kind.is_none() && self.entries.is_empty()) {
             self.open.clear();
             self.root = Some(name.to_owned());

@@ -151,6 +151,7 @@ pub(super) const ROWS: &[(&str, Want)] = &[
         Refusal("it is an HTML page; its feed is https://example.net/atom.xml"),
     ),
     ("page_that_names_no_feed.html", Refusal("it is an HTML page that names no feed")),
+    ("page_with_rdf_inside.html", Refusal("it is an HTML page that names no feed")),
     (
         "page_that_leads_on.html",
         Refusal("it is an HTML page that names no feed; give the address of its feed"),
