@@ -211,6 +211,24 @@ fn the_order_of_entries_makes_none_of_them_another_one() {
 }
 
 #[test]
+fn an_entry_that_is_there_twice_is_salvaged_once() {
+    let item = "<item><title>Sirens</title></item>";
+    let read = read(format!("<rss><!-- {item}{item}").as_bytes()).unwrap();
+    assert_eq!((read.entries.len(), read.salvaged), (1, 1));
+}
+
+#[test]
+fn a_cap_message_is_one_entry_whatever_links_to_it() {
+    let alert = "<alert xmlns='urn:oasis:names:tc:emergency:cap:1.2'><identifier>1</identifier>\
+        <sender>port</sender><sent>2024-01-10T07:04:05Z</sent><status>Actual</status>\
+        <msgType>Alert</msgType><scope>Public</scope></alert>";
+    let entry = |n: u8| format!("<entry><link href='/{n}'/><content>{alert}</content></entry>");
+    let read = read(format!("<feed>{}{}</feed>", entry(1), entry(2)).as_bytes()).unwrap();
+    assert_eq!(read.entries.len(), 1, "{read:?}");
+    assert!(read.problems[0].contains("twice"), "{:?}", read.problems);
+}
+
+#[test]
 fn a_poll_leaves_out_what_no_article_can_come_of() {
     let bytes = std::fs::read(folder().join("item_without_anything.xml")).unwrap();
     let polled = read_polled(&bytes, &Context { url: None, charset: None, now: now() }).unwrap();
