@@ -10,15 +10,20 @@ pub mod html;
 pub mod page;
 
 mod clean;
+mod discover;
 mod entry;
 mod jsonfeed;
 mod mend;
+mod names;
 mod plain;
 mod records;
 mod rhythm;
+mod sitemap;
 mod tree;
+mod withdrawn;
 mod xml;
 
+use std::collections::HashMap;
 use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
@@ -38,6 +43,8 @@ pub use rhythm::Rhythm;
 pub const MAX_BYTES: usize = 16 << 20;
 /// Most entries taken from one feed; the rest is dropped and said.
 pub const MAX_ENTRIES: usize = 5_000;
+/// What an entry lacks of which no article can come.
+const NOTHING: &str = "neither text, id nor link";
 /// Most problems listed for one document or entry.
 const MAX_PROBLEMS: usize = 50;
 /// A date further ahead than this is a mistake of the feed.
@@ -84,7 +91,7 @@ pub struct Draft {
 pub struct Document {
     /// The feed's own name.
     pub title: Option<String>,
-    /// `rss`, `rdf`, `atom` or `json`; `cap` where it is CAP messages and no feed.
+    /// `rss`, `rdf`, `atom`, `json` or `sitemap`; `cap` where it is CAP messages and no feed.
     pub kind: &'static str,
     /// Its entries in document order.
     pub entries: Vec<Draft>,
@@ -180,10 +187,19 @@ pub fn read_articles(
     read
 }
 
-/// Reads what a polled address gives: a feed, or a document of CAP messages.
+/// Reads what a polled address gives: a feed, or a document of CAP messages. Entries of which no
+/// article can come are left out.
 pub fn read_polled(bytes: &[u8], context: &Context<'_>) -> Result<Document, Error> {
     if !cap::begins(bytes) {
-        return read_feed(bytes, context);
+        let mut document = read_feed(bytes, context)?;
+        let all = document.entries.len();
+        document.entries.retain(|draft| !draft.is_nothing());
+        let gone = all - document.entries.len();
+        if gone > 0 {
+            document.problems.push(format!("{gone} entries have {NOTHING} and were left out"));
+            document.salvaged = document.salvaged.min(document.entries.len());
+        }
+        return Ok(document);
     }
     let read = cap::read(bytes, context.charset, context.url)?;
     let entries = read.messages.into_iter().map(|one| one.draft).collect();
@@ -193,7 +209,7 @@ pub fn read_polled(bytes: &[u8], context: &Context<'_>) -> Result<Document, Erro
     Ok(document)
 }
 
-/// Reads a feed: RSS 0.9 to 2.0, RDF, Atom 0.3 and 1.0, JSON Feed.
+/// Reads a feed: RSS 0.9 to 2.0, RDF, Atom 0.3 and 1.0, JSON Feed, news sitemaps.
 pub fn read_feed(bytes: &[u8], context: &Context<'_>) -> Result<Document, Error> {
     if bytes.len() > MAX_BYTES {
         return Err(Error::TooLarge { size: bytes.len() });
@@ -202,8 +218,15 @@ pub fn read_feed(bytes: &[u8], context: &Context<'_>) -> Result<Document, Error>
     let start = decoded.text.find(['<', '{']);
     let text = start.and_then(|at| decoded.text.get(at..)).unwrap_or_default();
     let mut document = match text.chars().next() {
-        Some('{') => jsonfeed::read(text, context)?,
+        // What stands before the markup may look like JSON.
+        Some('{') => jsonfeed::read(text, context).or_else(|e| {
+            let markup = text.find('<').and_then(|at| text.get(at..)).ok_or(e.clone())?;
+            xml::read(markup, context).map_err(|_| e)
+        })?,
         Some(_) => xml::read(text, context)?,
+        None if bytes.starts_with(&[0x1F, 0x8B]) => {
+            return Err(Error::NotAFeed("it is compressed with gzip".to_owned()));
+        }
         None => return Err(Error::NotAFeed("it has neither markup nor JSON".to_owned())),
     };
     if let Some(problem) = decoded.problem() {
@@ -219,6 +242,7 @@ fn finish(document: &mut Document, context: &Context<'_>) {
         draft.limit();
     }
     tell_apart(document);
+    document.salvaged = document.salvaged.min(document.entries.len());
     document.problems.truncate(MAX_PROBLEMS);
 }
 
@@ -244,6 +268,23 @@ impl Draft {
     /// Whether it has no words at all.
     pub fn is_empty(&self) -> bool {
         self.title.is_empty() && self.body.is_empty()
+    }
+
+    /// Whether no article can come of it.
+    fn is_nothing(&self) -> bool {
+        let named = self.id.is_some() || self.link.is_some() || self.announces.is_some();
+        self.is_empty() && !named && self.message.is_none()
+    }
+
+    /// Takes it as withdrawn where its title says so.
+    fn heed_title(&mut self) {
+        if !self.withdrawn && withdrawn::by_title(&self.title) {
+            self.withdrawn = true;
+            self.problem("its title says that it is withdrawn");
+        }
+        if self.is_nothing() {
+            self.problem(format!("it has {NOTHING}: no article comes of it"));
+        }
     }
 
     fn problem(&mut self, text: impl Into<String>) {
@@ -285,20 +326,40 @@ fn comparable(id: &str) -> String {
     }
 }
 
+/// The link that names an entry, where nothing else does.
+fn link_only(draft: &Draft) -> Option<String> {
+    let other = draft.message.is_some() || draft.id.is_some();
+    draft.link.as_deref().filter(|_| !other).map(comparable)
+}
+
 /// The first entry keeps a shared id, later ones add their link, then their title. One that
-/// shares all three is the same entry again.
+/// shares all three is the same entry again. Entries without an id that share a link all add their
+/// text: a link to the front page would make each new one a revision of the last.
 fn tell_apart(document: &mut Document) {
     let mut names: HashSet<String> = HashSet::new();
     let mut whole: HashSet<String> = HashSet::new();
     let mut kept = Vec::with_capacity(document.entries.len());
+    let mut links: HashMap<String, usize> = HashMap::new();
+    for link in document.entries.iter().filter_map(link_only) {
+        *links.entry(link).or_default() += 1;
+    }
     for mut draft in std::mem::take(&mut document.entries) {
+        if draft.is_nothing() {
+            kept.push(draft);
+            continue;
+        }
+        let shared = link_only(&draft).filter(|link| links.get(link).is_some_and(|n| *n > 1));
+        draft.distinct = shared.map(|link| format!("{link} {}\n\n{}", draft.title, draft.body));
         let plain = draft.identity();
-        let named = draft.message.is_some() || draft.id.is_some() || draft.link.is_some();
+        let named = draft.distinct.is_none()
+            && (draft.message.is_some() || draft.id.is_some() || draft.link.is_some());
         let first = if named { comparable(plain.trim()) } else { plain.clone() };
         let link = comparable(draft.link.as_deref().unwrap_or_default());
         let second = format!("{first} {link}");
         let third = format!("{second} {}", draft.title);
-        let again = !whole.insert(third.clone());
+        // A message is the same one wherever it is linked from.
+        let one = draft.message.is_some() || draft.distinct.is_some();
+        let again = !whole.insert(if one { &first } else { &third }.clone());
         let own = [first, second, third].into_iter().find(|name| !names.contains(name));
         let Some(own) = own.filter(|_| !again) else {
             document.problems.push(format!("the entry {plain:.100?} is in the document twice"));

@@ -1,6 +1,7 @@
 //! What Wirebell makes of a document or an address.
 
 mod cap;
+mod feed;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -45,6 +46,7 @@ pub(super) async fn inspect(args: inspect::Inspect, with: &Invocation) -> Result
     match args.what {
         inspect::What::Article { file } => document(&file, with),
         inspect::What::Cap { file } => cap::messages(&file, with),
+        inspect::What::Feed(args) => feed::entries(&args, with),
         inspect::What::Url(args) => addresses(args, with).await,
     }
 }

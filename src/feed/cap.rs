@@ -240,7 +240,7 @@ fn is_message(text: &str) -> bool {
 pub(super) fn inside(entry: &Node) -> Vec<Draft> {
     let mut found = Vec::new();
     look(entry, &mut found);
-    let link = found.first().and_then(|_| entry::draft(entry)?.link);
+    let link = found.first().and_then(|_| entry::draft(entry).link);
     let linked = |one: Read| Draft { link: one.draft.link.or_else(|| link.clone()), ..one.draft };
     found.into_iter().map(linked).collect()
 }

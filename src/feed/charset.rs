@@ -30,6 +30,9 @@ impl Decoded {
 /// Decodes: byte order mark, valid UTF-8, the sender's label, the document's declaration, a
 /// guess, windows-1252.
 pub fn decode(bytes: &[u8], label: Option<&str>) -> Decoded {
+    if let Some(text) = utf32(bytes) {
+        return text;
+    }
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         return forced(bytes.get(mark..).unwrap_or_default(), encoding);
     }
@@ -51,6 +54,21 @@ pub fn decode(bytes: &[u8], label: Option<&str>) -> Decoded {
         .chain([guess(bytes), WINDOWS_1252])
         .find_map(|encoding| exact(bytes, encoding))
         .unwrap_or_else(|| forced(bytes, WINDOWS_1252))
+}
+
+/// UTF-32, by its mark or by how markup begins in it.
+fn utf32(bytes: &[u8]) -> Option<Decoded> {
+    let read: fn([u8; 4]) -> u32 = match bytes {
+        [0, 0, 0xFE, 0xFF, ..] | [0, 0, 0, b'<' | b'{', ..] => u32::from_be_bytes,
+        [0xFF, 0xFE, 0, 0, ..] | [b'<' | b'{', 0, 0, 0, ..] => u32::from_le_bytes,
+        _ => return None,
+    };
+    let (units, rest) = bytes.as_chunks::<4>();
+    let found = || units.iter().map(|unit| char::from_u32(read(*unit)));
+    let lossy = !rest.is_empty() || found().any(|c| c.is_none());
+    let text: String = found().map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+    let text = text.strip_prefix('\u{FEFF}').map(str::to_owned).unwrap_or(text);
+    Some(Decoded { text, charset: "UTF-32", lossy })
 }
 
 /// A label that says more than "some superset of ASCII".

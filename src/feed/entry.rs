@@ -7,22 +7,25 @@ use crate::feed::clean;
 use crate::feed::date;
 use crate::feed::html;
 use crate::feed::tree::Node;
+use crate::feed::withdrawn;
 use crate::model::Lang;
 use crate::model::Time;
 
+/// Most links of an entry looked at.
+const MAX_LINKS: usize = 50;
 /// Longest address taken.
 const MAX_LINK: usize = 4_096;
 
-/// Makes a draft of an `item` or `entry`; none if there is nothing in it.
-pub(super) fn draft(entry: &Node) -> Option<Draft> {
+/// Makes a draft of an `item` or `entry`.
+pub(super) fn draft(entry: &Node) -> Draft {
     let mut draft = Draft::default();
     if entry.name == "deleted-entry" {
         draft.id = entry.attribute("ref").filter(|id| !id.is_empty()).map(str::to_owned);
         draft.updated_at = entry.attribute("when").and_then(date::read);
         draft.withdrawn = true;
-        return draft.id.is_some().then_some(draft);
+        return draft;
     }
-    draft.title = first(entry, &["title"], |n| Some(line(n))).unwrap_or_default();
+    draft.title = title(entry);
     draft.body = body(entry);
     draft.id = id(entry);
     draft.link = link(entry, &mut draft.problems);
@@ -33,8 +36,12 @@ pub(super) fn draft(entry: &Node) -> Option<Draft> {
     draft.author = first(entry, &["author", "creator"], author);
     let language = first(entry, &["language"], |n| Some(n.text()));
     draft.lang = language.or_else(|| entry.lang.clone()).as_deref().and_then(lang);
-    let nothing = draft.is_empty() && draft.id.is_none() && draft.link.is_none();
-    (!nothing).then_some(draft)
+    draft.withdrawn = entry.elements().filter(|node| node.name == "pubstatus").any(|node| {
+        let status = node.attribute("qcode").map_or_else(|| node.text(), str::to_owned);
+        withdrawn::by_status(&status)
+    });
+    draft.heed_title();
+    draft
 }
 
 /// An absolute http or https address, resolved against `base`.
@@ -60,8 +67,22 @@ pub(super) fn lang(text: &str) -> Option<Lang> {
 pub(super) fn line(node: &Node) -> String {
     match form(node) {
         TextForm::Plain => clean::squeezed(&node.text()),
-        TextForm::Html => html::to_line(&node.html()),
+        TextForm::Html => html::to_line(&content(node)),
     }
+}
+
+/// The markup in an element, also where that is written in base64.
+fn content(node: &Node) -> String {
+    let mode = node.attribute("mode").unwrap_or_default();
+    let kind = node.attribute("type").unwrap_or_default();
+    if mode.eq_ignore_ascii_case("base64") || kind == "application/octet-stream" {
+        let text: String = node.text().split_whitespace().collect();
+        let bytes = data_encoding::BASE64.decode(text.as_bytes()).ok();
+        if let Some(text) = bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
+            return text;
+        }
+    }
+    node.html()
 }
 
 enum TextForm {
@@ -83,17 +104,32 @@ fn first<T>(entry: &Node, names: &[&str], read: impl Fn(&Node) -> Option<T>) -> 
     names.iter().find_map(|name| entry.named(name).find_map(&read))
 }
 
-/// The fullest form there is: content before summary.
+/// The feed formats' own title before those of extensions.
+fn title(entry: &Node) -> String {
+    let read = |node: &Node| Some(line(node)).filter(|title| !title.is_empty());
+    let own = first(entry, &["title"], read);
+    own.or_else(|| extra(entry, &["title"], read)).unwrap_or_default()
+}
+
+/// What extensions have under one of these names, also in a group of media.
+fn extra<T>(entry: &Node, names: &[&str], read: impl Fn(&Node) -> Option<T>) -> Option<T> {
+    let groups = entry.elements().filter(|node| node.name == "group").flat_map(Node::elements);
+    let mut all = entry.elements().chain(groups).filter(|n| names.contains(&n.name.as_str()));
+    all.find_map(read)
+}
+
+/// The fullest form there is: content before summary, the feed formats before extensions.
 fn body(entry: &Node) -> String {
     let names = ["encoded", "content", "body", "fulltext", "description", "summary", "tagline"];
-    let text = first(entry, &names, |node| {
+    let read = |node: &Node| {
         let text = match form(node) {
             TextForm::Plain => clean::joined(&node.text()),
-            TextForm::Html => html::to_text(&node.html()),
+            TextForm::Html => html::to_text(&content(node)),
         };
         (!text.is_empty()).then_some(text)
-    });
-    text.unwrap_or_default()
+    };
+    let others = ["fullitem", "description", "summary", "abstract"];
+    first(entry, &names, read).or_else(|| extra(entry, &others, read)).unwrap_or_default()
 }
 
 fn id(entry: &Node) -> Option<String> {
@@ -104,8 +140,12 @@ fn id(entry: &Node) -> Option<String> {
 
 /// The best link: alternate before others, then an id that is an address.
 fn link(entry: &Node, problems: &mut Vec<String>) -> Option<String> {
-    let alternate =
-        |n: &&Node| n.attribute("rel").is_none_or(|r| r.eq_ignore_ascii_case("alternate"));
+    let alternate = |n: &&Node| {
+        let rel = n.attribute("rel").map(str::to_ascii_lowercase);
+        rel.is_none_or(|r| r.is_empty() || r == "alternate" || r.ends_with("/alternate"))
+    };
+    // A page before its other forms.
+    let form = |n: &&Node| n.attribute("type").is_none_or(|kind| kind.contains("html"));
     let mut relative = None;
     let mut resolve = |text: &str, base: Option<&Url>| {
         let link = web_link(text, base);
@@ -114,7 +154,8 @@ fn link(entry: &Node, problems: &mut Vec<String>) -> Option<String> {
         }
         link
     };
-    for node in entry.named("link").filter(alternate) {
+    let links = || entry.named("link").filter(alternate);
+    for node in links().filter(form).chain(links().filter(|n| !form(n))).take(MAX_LINKS) {
         let text = node.attribute("href").map_or_else(|| node.text(), str::to_owned);
         if let Some(link) = resolve(&text, node.base.as_ref()) {
             return Some(link);
@@ -157,18 +198,23 @@ fn announced(entry: &Node) -> Option<String> {
 }
 
 fn time(entry: &Node, names: &[&str], draft: &mut Draft) -> Option<Time> {
-    let mut unread = None;
+    let mut other = None;
     for node in names.iter().flat_map(|name| entry.named(name)) {
         let text = node.text();
         if let Some(at) = date::read(&text) {
             return Some(at);
         }
-        unread = Some(text).filter(|t| !t.trim().is_empty()).or(unread);
+        other = Some(text).filter(|t| !t.trim().is_empty()).or(other);
     }
-    if let Some(text) = unread {
-        draft.problem(format!("the date {:.60?} cannot be read and was left out", text.trim()));
+    if let Some(text) = other {
+        draft.problem(unread(&text));
     }
     None
+}
+
+/// What is said of a date that cannot be read.
+pub(super) fn unread(text: &str) -> String {
+    format!("the date {:.60?} cannot be read and was left out", text.trim())
 }
 
 /// `Name`, `mail (Name)`, or an element with a `name` in it.

@@ -62,6 +62,8 @@ pub fn to_text(html: &str) -> String {
     }
     let mut writer = Writer::default();
     let mut quotes_count = true;
+    // Hidden elements that the rest of the text does not close: looked for once each.
+    let mut left_open: Vec<String> = Vec::new();
     let mut rest = html;
     while let Some(at) = rest.find('<') {
         let (text, tail) = rest.split_at(at);
@@ -74,7 +76,14 @@ pub fn to_text(html: &str) -> String {
             Piece::Tag(name, after) => {
                 rest = after;
                 match name.strip_prefix('/') {
-                    None if HIDDEN.contains(&name.as_str()) => rest = behind(after, &name),
+                    None if HIDDEN.contains(&name.as_str()) && !left_open.contains(&name) => {
+                        match behind(after, &name) {
+                            Some(after) => rest = after,
+                            // What follows a script is a script; what follows others is text.
+                            None if matches!(name.as_str(), "script" | "style") => rest = "",
+                            None => left_open.push(name),
+                        }
+                    }
                     inner => writer.tag(inner.unwrap_or(&name)),
                 }
             }
@@ -129,14 +138,18 @@ pub(super) fn entity(name: &str) -> Option<String> {
         Some(hex) => u32::from_str_radix(hex, 16).ok()?,
         None => number.parse().ok()?,
     };
-    // Pages written for windows-1252 number their quotes and dashes so.
-    if let Some(byte) = u8::try_from(code).ok().filter(|b| (0x80..0xA0).contains(b)) {
-        return Some(encoding_rs::WINDOWS_1252.decode(&[byte]).0.into_owned());
+    match char::from_u32(code)? {
+        '\0' => Some(String::new()),
+        // Pages written for windows-1252 number their quotes and dashes so.
+        c @ '\u{80}'..='\u{9F}' => Some(meant(c).map(String::from).unwrap_or_default()),
+        c => Some(c.into()),
     }
-    match code {
-        0 => Some(String::new()),
-        _ => char::from_u32(code).map(String::from),
-    }
+}
+
+/// The character of windows-1252 that a control character stands for, if there is one.
+pub(super) fn meant(c: char) -> Option<char> {
+    let byte = u8::try_from(c).ok().filter(|b| (0x80..0xA0).contains(b))?;
+    encoding_rs::WINDOWS_1252.decode(&[byte]).0.chars().next().filter(|c| !c.is_control())
 }
 
 enum Piece<'a> {
@@ -185,7 +198,7 @@ impl<'a> Piece<'a> {
 
 /// Where the `>` of a tag is. Once a quote was not closed in time, quotes count no more: otherwise
 /// every tag could look through the rest of the document.
-fn tag_end(inside: &str, quotes_count: &mut bool) -> Option<usize> {
+pub(super) fn tag_end(inside: &str, quotes_count: &mut bool) -> Option<usize> {
     if *quotes_count {
         let mut quote = None;
         for (at, b) in inside.bytes().take(MAX_TAG).enumerate() {
@@ -201,16 +214,16 @@ fn tag_end(inside: &str, quotes_count: &mut bool) -> Option<usize> {
     inside.find('>')
 }
 
-/// What follows the closing tag of `name`; nothing if there is none.
-fn behind<'a>(mut rest: &'a str, name: &str) -> &'a str {
+/// What follows the closing tag of `name`.
+fn behind<'a>(mut rest: &'a str, name: &str) -> Option<&'a str> {
     while let Some((_, tail)) = rest.split_once("</") {
         let found = tail.split_at_checked(name.len());
         if let Some((_, after)) = found.filter(|(tag, _)| tag.eq_ignore_ascii_case(name)) {
-            return after.split_once('>').map_or("", |(_, after)| after);
+            return Some(after.split_once('>').map_or("", |(_, after)| after));
         }
         rest = tail;
     }
-    ""
+    None
 }
 
 #[derive(Clone, Copy, Default, PartialEq, PartialOrd)]
@@ -283,6 +296,8 @@ mod tests {
             ("plain\ntext\n\nsecond &amp; last", "plain text\n\nsecond & last"),
             ("<ul><li>a<li>b</ul>", "a\n\nb"),
             ("<img src=\"a", "<img src=\"a"),
+            ("<object data='x'>Sirens<object><svg>sound", "Sirenssound"),
+            ("a<object data='x'>b</object>c<script>d", "ac"),
             ("<!-- open", ""),
             ("", ""),
         ] {
@@ -293,7 +308,19 @@ mod tests {
 
     #[test]
     fn hostile_markup_is_read_in_linear_time() {
-        for piece in ["<a \"", "<a", "<script>", "&", "<!--", "<![CDATA[", "</", "<p '>", "&#"] {
+        for piece in [
+            "<a \"",
+            "<a",
+            "<script>",
+            "<svg>",
+            "<object><svg>",
+            "&",
+            "<!--",
+            "<![CDATA[",
+            "</",
+            "<p '>",
+            "&#",
+        ] {
             let html = piece.repeat(200_000);
             assert!(to_text(&html).len() <= html.len(), "{piece}");
         }

@@ -13,12 +13,20 @@ use crate::feed::date;
 use crate::feed::entry;
 use crate::feed::html;
 use crate::feed::records::Elements;
+use crate::feed::withdrawn;
 
 /// Reads a feed in JSON. One that was cut off keeps its whole items.
 pub(super) fn read(text: &str, context: &Context<'_>) -> Result<Document, Error> {
     let mut document = Document { kind: "json", ..Document::default() };
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-    let (items, language) = match values.next() {
+    let mut parsed = first_value(text);
+    let mended: String;
+    let mut text = text;
+    if matches!(parsed, Some(Err(_))) && text.contains(char::is_control) {
+        mended = text.chars().filter_map(mend).collect();
+        text = &mended;
+        parsed = first_value(text);
+    }
+    let (items, language) = match parsed {
         Some(Ok(feed)) => {
             document.title = string(&feed, "title").map(|t| clean::squeezed(&t));
             let Some(items) = feed.get("items").and_then(Value::as_array) else {
@@ -44,10 +52,22 @@ pub(super) fn read(text: &str, context: &Context<'_>) -> Result<Document, Error>
                 draft.lang = draft.lang.or_else(|| language.as_deref().and_then(entry::lang));
                 document.entries.push(draft);
             }
-            None => document.problems.push("an item has neither text, id nor link".to_owned()),
+            None => document.problems.push("an item is no object".to_owned()),
         }
     }
     Ok(document)
+}
+
+fn first_value(text: &str) -> Option<serde_json::Result<Value>> {
+    serde_json::Deserializer::from_str(text).into_iter().next()
+}
+
+/// Control characters are no JSON inside of texts, and no more than white space outside.
+fn mend(c: char) -> Option<char> {
+    match c {
+        '\n' | '\r' | '\t' => Some(' '),
+        c => Some(c).filter(|c| !c.is_control()),
+    }
 }
 
 /// The whole items before the break.
@@ -76,8 +96,11 @@ fn draft(item: &Value, base: Option<&Url>) -> Option<Draft> {
     let author = authors.or_else(|| item.get("author"));
     draft.author = author.and_then(|a| string(a, "name")).map(|a| clean::squeezed(&a));
     draft.lang = string(item, "language").as_deref().and_then(entry::lang);
-    let nothing = draft.is_empty() && draft.id.is_none() && draft.link.is_none();
-    (!nothing).then_some(draft)
+    let status = ["pubstatus", "pubStatus"].into_iter().find_map(|name| string(item, name));
+    draft.withdrawn = status.is_some_and(|status| withdrawn::by_status(&status))
+        || item.get("withdrawn").and_then(Value::as_bool) == Some(true);
+    draft.heed_title();
+    item.is_object().then_some(draft)
 }
 
 fn time(item: &Value, name: &str, draft: &mut Draft) -> Option<crate::model::Time> {

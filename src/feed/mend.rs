@@ -3,16 +3,18 @@
 use std::borrow::Cow;
 
 use crate::feed::MAX_ENTRIES;
-use crate::feed::xml::is_entry;
-use crate::feed::xml::local;
+use crate::feed::html;
+use crate::feed::names::is_entry;
+use crate::feed::names::local;
 
-/// Makes characters that no parser takes harmless: control characters go, and a `<` that begins no
-/// markup is escaped outside CDATA and comments.
+/// Makes characters that no parser takes harmless: control characters go, save those that are
+/// windows-1252 in truth, and a `<` that begins no markup is escaped outside CDATA and comments.
 pub(super) fn mend(text: &str) -> Cow<'_, str> {
-    let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | '\r');
+    let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | '\r' | '\u{85}');
     let mut text = Cow::Borrowed(text);
     if text.contains(bad) {
-        text = text.replace(bad, "").into();
+        let meant = |c: char| if bad(c) { html::meant(c) } else { Some(c) };
+        text = text.chars().filter_map(meant).collect::<String>().into();
     }
     let mut out = String::new();
     let (mut copied, mut from) = (0, 0);
@@ -40,8 +42,8 @@ pub(super) fn mend(text: &str) -> Cow<'_, str> {
 }
 
 /// The whole entries in a piece of a feed: from an opening tag to its closing tag, or to the next
-/// opening tag if that comes first.
-pub(super) fn slices(text: &str) -> Vec<&str> {
+/// opening tag if that comes first. In a sitemap they are called `url`.
+pub(super) fn slices(text: &str, sitemap: bool) -> Vec<&str> {
     let mut found = Vec::new();
     let mut start: Option<usize> = None;
     for (at, _) in text.match_indices('<') {
@@ -54,10 +56,18 @@ pub(super) fn slices(text: &str) -> Vec<&str> {
             .take(30)
             .take_while(|c| c.is_alphanumeric() || ":-".contains(*c))
             .collect();
-        if !is_entry(&local(&name)) {
+        let name = local(&name);
+        let begins_one = is_entry(&name) || (sitemap && name == "url");
+        if !begins_one {
             continue;
         }
-        let end = if closes { tail.find('>').map_or(text.len(), |gt| at + gt + 1) } else { at };
+        // No tag reaches beyond the next one.
+        let end = match inside.find(['<', '>']) {
+            _ if !closes => at,
+            Some(found) if inside.as_bytes().get(found) == Some(&b'>') => at + found + 2,
+            Some(found) => at + found + 1,
+            None => text.len(),
+        };
         if let Some(from) = start.take() {
             found.extend(text.get(from..end));
             if found.len() > MAX_ENTRIES {

@@ -9,6 +9,7 @@ use crate::feed::Draft;
 use crate::feed::clean;
 use crate::feed::date;
 use crate::feed::entry::web_link;
+use crate::feed::withdrawn;
 use crate::model::Lang;
 use crate::model::SourceId;
 use crate::model::Time;
@@ -244,7 +245,10 @@ impl Fields {
             }
         }
         match self.fields.get("withdrawn") {
-            None | Some(Value::Null) => {}
+            None | Some(Value::Null) => {
+                let status = self.fields.get("pubstatus").and_then(Value::as_str);
+                self.draft.withdrawn = status.is_some_and(withdrawn::by_status);
+            }
             Some(Value::Bool(withdrawn)) => self.draft.withdrawn = *withdrawn,
             Some(other) => {
                 let message = format!("is {}; give true or false", name_of(other));

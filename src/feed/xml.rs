@@ -1,8 +1,6 @@
 //! RSS, RDF and Atom, read with recovery: first in one pass, then, where the markup breaks, entry
 //! by entry.
 
-use std::collections::HashMap;
-
 use quick_xml::Reader;
 use quick_xml::events::BytesStart;
 use quick_xml::events::Event;
@@ -16,10 +14,16 @@ use crate::feed::MAX_ENTRIES;
 use crate::feed::MAX_PROBLEMS;
 use crate::feed::Rhythm;
 use crate::feed::cap;
+use crate::feed::discover;
 use crate::feed::entry;
 use crate::feed::html;
 use crate::feed::mend::mend;
 use crate::feed::mend::slices;
+use crate::feed::names::Namespaces;
+use crate::feed::names::attributes;
+use crate::feed::names::is_entry;
+use crate::feed::names::local;
+use crate::feed::sitemap;
 use crate::feed::tree::Child;
 use crate::feed::tree::Node;
 use crate::model::Lang;
@@ -28,23 +32,10 @@ use crate::model::Lang;
 const MAX_DEPTH: usize = 64;
 /// Most elements kept in one entry.
 const MAX_NODES: usize = 20_000;
-/// Longest attribute kept.
-const MAX_ATTRIBUTE: usize = 8_192;
+/// Longest `xml:base` and language heeded: every element in it holds its own.
+const MAX_BASE: usize = 1_024;
+const MAX_LANG: usize = 50;
 
-/// Parts of a namespace's address that mark the feed formats themselves.
-const CORE: [&str; 8] = [
-    "purl.org/dc",
-    "purl.org/rss",
-    "purl.org/atom",
-    "w3.org/2005/atom",
-    "netscape.com/rdf",
-    "backend.userland.com",
-    "blogs.law.harvard.edu",
-    "w3.org/1999/xhtml",
-];
-/// The usual prefixes of the same, for feeds that forget to declare them.
-const PREFIXES: [&str; 9] =
-    ["atom", "atom10", "a10", "rss", "dc", "dcterms", "content", "rdf", "xhtml"];
 /// Elements of an entry that never hold other elements of an entry: a tag left open is closed by
 /// the next one.
 const LEAVES: [&str; 6] = ["title", "link", "guid", "pubdate", "id", "published"];
@@ -59,14 +50,16 @@ pub(super) fn read(text: &str, context: &Context<'_>) -> Result<Document, Error>
         parser.problem(problem);
         salvaged = parser.salvage(&text);
     }
-    parser.finish(salvaged)
+    match parser.other() {
+        Some(root) => Err(Error::NotAFeed(discover::instead(&root, &text, context.url))),
+        None => Ok(parser.finish(salvaged)),
+    }
 }
 
 struct Parser {
     /// What `xml:base` is relative to at the root.
     base: Option<Url>,
-    /// Namespace prefixes, and whether they belong to the feed formats.
-    prefixes: HashMap<String, bool>,
+    namespaces: Namespaces,
     /// Open elements, the root first.
     open: Vec<Node>,
     /// Open elements beyond [`MAX_DEPTH`].
@@ -79,6 +72,8 @@ struct Parser {
     lang: Option<Lang>,
     rhythm: Rhythm,
     entries: Vec<Draft>,
+    /// Addresses of a sitemap without news.
+    newsless: usize,
     problems: Vec<String>,
     /// Where the last whole entry ended.
     read_to: usize,
@@ -88,7 +83,7 @@ impl Parser {
     fn new(base: Option<Url>) -> Self {
         Self {
             base,
-            prefixes: PREFIXES.iter().map(|p| ((*p).to_owned(), true)).collect(),
+            namespaces: Namespaces::default(),
             open: Vec::new(),
             deeper: 0,
             nodes: 0,
@@ -98,6 +93,7 @@ impl Parser {
             lang: None,
             rhythm: Rhythm::default(),
             entries: Vec::new(),
+            newsless: 0,
             problems: Vec::new(),
             read_to: 0,
         }
@@ -124,9 +120,9 @@ impl Parser {
                 Event::Start(tag) => self.start(&tag),
                 Event::Empty(tag) => {
                     self.start(&tag);
-                    self.end(&local(tag.name().0), position);
+                    self.end(&self.known(tag.name().0), position);
                 }
-                Event::End(tag) => self.end(&local(tag.name().0), position),
+                Event::End(tag) => self.end(&self.known(tag.name().0), position),
                 Event::Text(text) => self.text(&text),
                 Event::CData(text) => self.text(&text),
                 Event::GeneralRef(name) => match html::entity(&name) {
@@ -155,16 +151,9 @@ impl Parser {
 
     fn start(&mut self, tag: &BytesStart<'_>) {
         let full = tag.name().0.to_owned();
-        let name = local(&full);
-        if self.root.is_none() {
-            self.root = Some(name.clone());
-            self.kind = match name.as_str() {
-                "rss" | "channel" => Some("rss"),
-                "rdf" => Some("rdf"),
-                "feed" => Some("atom"),
-                _ => None,
-            };
-        }
+        self.namespaces.declare(tag);
+        let name = self.known(&full);
+        self.root(&name);
         if is_entry(&name) {
             self.close_entry(self.read_to);
             self.nodes = 0;
@@ -182,38 +171,59 @@ impl Parser {
             lang: parent.and_then(|p| p.lang.clone()),
             ..Node::default()
         };
-        for attribute in tag.html_attributes().with_checks(false).flatten() {
-            let key = attribute.key.0.to_ascii_lowercase();
-            let value = attribute.value.get(..attribute.value.len().min(MAX_ATTRIBUTE));
-            let value = html::unescape(value.unwrap_or_default()).into_owned();
+        for (key, value) in attributes(tag) {
             match key.as_str() {
                 "xml:base" => node.base = resolve(node.base.as_ref(), &value).or(node.base),
-                "xml:lang" => node.lang = Some(value),
-                _ => {
-                    if let Some(prefix) = key.strip_prefix("xmlns:") {
-                        self.prefixes.insert(prefix.to_owned(), is_core(&value));
-                    }
-                    node.attributes.push((local(&key), value));
-                }
+                "xml:lang" => node.lang = Some(value).filter(|lang| lang.len() <= MAX_LANG),
+                _ => node.attributes.push((local(&key), value)),
             }
         }
-        node.core = match full.split_once(':') {
-            Some((prefix, _)) => {
-                self.open.is_empty()
-                    || self.prefixes.get(&prefix.to_ascii_lowercase()) == Some(&true)
-            }
-            None => true,
-        };
-        if self.open.is_empty()
-            && let Some((prefix, _)) = full.split_once(':')
-        {
-            self.prefixes.insert(prefix.to_ascii_lowercase(), true);
+        if self.open.is_empty() {
+            self.namespaces.trust(&full);
         }
+        node.core = self.namespaces.is_core(&full);
         self.open.push(node);
+    }
+
+    /// The local name; an extension's element that is called like an entry keeps its prefix.
+    fn known(&self, full: &str) -> String {
+        let name = local(full);
+        if self.kind == Some("sitemap") && name == "url" {
+            return "entry".to_owned();
+        }
+        if matches!(name.as_str(), "item" | "entry") && self.namespaces.is_foreign(full) {
+            return full.to_ascii_lowercase();
+        }
+        name
+    }
+
+    /// The first element is the root, or the first of a feed where other markup stands before it.
+    /// What a whole page has inside is no feed.
+    fn root(&mut self, name: &str) {
+        let kind = match name {
+            "rss" | "channel" => Some("rss"),
+            "rdf" => Some("rdf"),
+            "feed" | "entry" => Some("atom"),
+            "urlset" => Some("sitemap"),
+            _ => None,
+        };
+        let page = self.root.as_deref() == Some("html");
+        let late = kind.is_some() && !page && !matches!(name, "channel" | "entry");
+        if self.root.is_none() || (late && self.kind.is_none() && self.entries.is_empty()) {
+            self.open.clear();
+            self.root = Some(name.to_owned());
+            self.kind = kind;
+        }
     }
 
     /// Closes an element left open that cannot hold the one that begins.
     fn close_leaf(&mut self, name: &str) {
+        if matches!(name, "guid" | "pubdate") && self.deeper == 0 {
+            let entry = self.open.iter().rposition(|n| is_entry(&n.name));
+            while entry.is_some_and(|entry| self.open.len() > entry + 1) {
+                self.close();
+            }
+        }
         let depth = self.open.len();
         let in_entry = depth > 1 && self.open.get(depth - 2).is_some_and(|n| is_entry(&n.name));
         let leaf = self.open.last().is_some_and(|n| LEAVES.contains(&n.name.as_str()));
@@ -232,7 +242,7 @@ impl Parser {
         let Some(at) = self.open.iter().rposition(|n| n.name == name) else { return };
         // Inside an entry only its own elements and the document's may be closed.
         if entry.is_some_and(|entry| at < entry)
-            && !matches!(name, "channel" | "rss" | "feed" | "rdf")
+            && !matches!(name, "channel" | "rss" | "feed" | "rdf" | "urlset")
         {
             return;
         }
@@ -257,10 +267,12 @@ impl Parser {
             let messages = cap::inside(&entry);
             if !messages.is_empty() {
                 self.entries.extend(messages);
-            } else if let Some(draft) = entry::draft(&entry) {
+            } else if self.kind != Some("sitemap") {
+                self.entries.push(entry::draft(&entry));
+            } else if let Some(draft) = sitemap::draft(&entry) {
                 self.entries.push(draft);
             } else {
-                self.problem("an entry has neither text, id nor link and was left out".to_owned());
+                self.newsless += 1;
             }
         }
     }
@@ -309,13 +321,13 @@ impl Parser {
         self.open.clear();
         let before = self.entries.len();
         let rest = text.get(self.read_to..).unwrap_or_default();
-        for slice in slices(rest) {
+        for slice in slices(rest, self.kind == Some("sitemap")) {
             if self.entries.len() >= MAX_ENTRIES {
                 break;
             }
             let mut one = Self::new(self.base.clone());
-            one.prefixes = self.prefixes.clone();
-            one.root = Some(String::new());
+            one.namespaces = self.namespaces.clone();
+            (one.root, one.kind) = (Some(String::new()), self.kind.or(Some("rss")));
             // An entry lies in its feed, whose own element is not part of the slice.
             one.open.push(outer.clone());
             let broken = one.run(slice);
@@ -323,54 +335,48 @@ impl Parser {
                 self.problem(format!("an entry was lost: {problem}"));
             }
             self.entries.append(&mut one.entries);
+            self.newsless += one.newsless;
         }
         self.entries.len() - before
     }
 
-    fn finish(mut self, salvaged: usize) -> Result<Document, Error> {
-        let root = self.root.unwrap_or_default();
-        if self.kind.is_none() && self.entries.is_empty() {
-            return Err(Error::NotAFeed(match root.as_str() {
-                "html" => "it is an HTML page; give the address of its feed".to_owned(),
-                "alert" => "it is a CAP alert".to_owned(),
-                "" => "it has no element".to_owned(),
-                other => format!("its root element is {other:.60?}"),
-            }));
+    /// The root of a document that is no feed.
+    fn other(&self) -> Option<String> {
+        let root = self.root.as_deref().unwrap_or_default();
+        let is_feed = match self.kind {
+            Some("sitemap") => !self.entries.is_empty() || self.newsless == 0,
+            Some(_) => true,
+            None => !self.entries.is_empty() && root != "html",
+        };
+        (!is_feed).then(|| root.to_owned())
+    }
+
+    fn finish(mut self, salvaged: usize) -> Document {
+        if self.newsless > 0 {
+            self.problem(format!("{} addresses without news were left out", self.newsless));
         }
         for draft in &mut self.entries {
             if draft.lang.is_none() {
                 draft.lang = self.lang.clone();
             }
         }
-        Ok(Document {
+        Document {
             title: self.title,
             kind: self.kind.unwrap_or("rss"),
             rhythm: self.rhythm,
             entries: self.entries,
             salvaged,
             problems: self.problems,
-        })
+        }
     }
-}
-
-pub(super) fn is_entry(name: &str) -> bool {
-    matches!(name, "item" | "entry" | "deleted-entry")
-}
-
-pub(super) fn local(name: &str) -> String {
-    name.rsplit_once(':').map_or(name, |(_, local)| local).to_ascii_lowercase()
-}
-
-fn is_core(namespace: &str) -> bool {
-    let namespace = namespace.to_ascii_lowercase();
-    CORE.iter().any(|part| namespace.contains(part))
 }
 
 fn resolve(base: Option<&Url>, text: &str) -> Option<Url> {
-    match base {
+    let url = match base {
         Some(base) => base.join(text.trim()).ok(),
         None => Url::parse(text.trim()).ok(),
-    }
+    };
+    url.filter(|url| url.as_str().len() <= MAX_BASE)
 }
 
 #[cfg(test)]

@@ -196,6 +196,9 @@ async fn a_feed_follows_judged_redirects_and_drops_credentials_on_the_way() {
     Mock::given(path("/bad")).respond_with(to("http://10.0.0.1/".into())).mount(&one).await;
     Mock::given(path("/loop")).respond_with(to("/loop".into())).mount(&one).await;
     Mock::given(path("/c")).respond_with(packed).mount(&two).await;
+    let mislabelled = ResponseTemplate::new(200).insert_header("content-encoding", "gzip");
+    let plain = mislabelled.set_body_string("<feed/>");
+    Mock::given(path("/plain")).respond_with(plain).mount(&two).await;
     let client = local();
     let mut fetch = Fetch::new(format!("{}/a", one.uri()));
     fetch.headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer x"));
@@ -209,6 +212,8 @@ async fn a_feed_follows_judged_redirects_and_drops_credentials_on_the_way() {
     assert_eq!(error.label(), "refused");
     let error = client.fetch(Fetch::new(format!("{}/loop", one.uri()))).await.unwrap_err();
     assert_eq!(error.label(), "redirect");
+    let got = client.fetch(Fetch::new(format!("{}/plain", two.uri()))).await.unwrap();
+    assert_eq!(&got.body[..], b"<feed/>", "the label says gzip");
     let mut small = Fetch::new(format!("{}/c", two.uri()));
     small.cap = 3;
     assert_eq!(client.fetch(small).await.unwrap_err().label(), "too_large");

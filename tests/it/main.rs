@@ -20,6 +20,7 @@ mod episodes;
 mod life_properties;
 mod lint;
 mod page_sources;
+mod odd_feeds;
 mod polling;
 mod query_properties;
 mod query_vectors;

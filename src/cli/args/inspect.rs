@@ -23,11 +23,25 @@ pub(in crate::cli) enum What {
         /// The file; - for standard input
         file: PathBuf,
     },
+    /// A feed: its entries, and what is wrong with it
+    Feed(Feed),
     /// Whether addresses may be called by feeds and webhooks, and why not; none of them is called
     #[command(after_help = "Each address gets a line, in order, also one that is no address. A \
         name is allowed where it resolves and every address it stands for is allowed. The exit \
         code is 0 whatever the verdicts are, and 78 where the settings are bad.")]
     Url(Addresses),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(in crate::cli) struct Feed {
+    /// The file; - for standard input
+    pub(in crate::cli) file: PathBuf,
+    /// Where it comes from: what its links are relative to
+    #[arg(long, value_name = "BASE")]
+    pub(in crate::cli) url: Option<String>,
+    /// The charset that its server names
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) charset: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]

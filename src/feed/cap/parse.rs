@@ -12,9 +12,9 @@ use crate::feed::cap::Messages;
 use crate::feed::cap::Read;
 use crate::feed::cap::of_node;
 use crate::feed::html;
+use crate::feed::names::local;
 use crate::feed::tree::Child;
 use crate::feed::tree::Node;
-use crate::feed::xml::local;
 
 /// Deepest nesting kept in a message; CAP itself has five levels.
 const MAX_DEPTH: usize = 16;
