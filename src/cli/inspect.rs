@@ -2,6 +2,7 @@
 
 mod cap;
 mod feed;
+mod page;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -18,9 +19,11 @@ use crate::cli::args::inspect;
 use crate::cli::exit::Failure;
 use crate::cli::local::article;
 use crate::cli::local::each_draft;
+use crate::cli::local::read_file;
 use crate::config;
 use crate::config::Files;
 use crate::config::Overrides;
+use crate::feed::Context;
 use crate::model::ArticleId;
 use crate::model::Lang;
 use crate::model::SourceId;
@@ -47,7 +50,32 @@ pub(super) async fn inspect(args: inspect::Inspect, with: &Invocation) -> Result
         inspect::What::Article { file } => document(&file, with),
         inspect::What::Cap { file } => cap::messages(&file, with),
         inspect::What::Feed(args) => feed::entries(&args, with),
+        inspect::What::Page(args) => page::article(&args, with),
         inspect::What::Url(args) => addresses(args, with).await,
+    }
+}
+
+impl inspect::Fetched {
+    /// Its bytes, and the address that it comes from.
+    fn read(&self) -> Result<(Vec<u8>, Option<url::Url>), Failure> {
+        let url = match self.url.as_deref().map(url::Url::parse) {
+            Some(Ok(url)) => Some(url),
+            Some(Err(e)) => {
+                return Err(Failure::new(2, format!("error: --url is no address: {e}")));
+            }
+            None => None,
+        };
+        Ok((read_file(&self.file)?, url))
+    }
+
+    /// What is known of it besides its bytes.
+    fn context<'a>(&'a self, url: Option<&'a url::Url>) -> Context<'a> {
+        let now = Time::from_millis(jiff::Timestamp::now().as_millisecond());
+        Context { url, charset: self.charset.as_deref(), now }
+    }
+
+    fn refused(&self, error: &crate::feed::Error) -> Failure {
+        Failure::new(1, format!("error: {}: {error}", self.file.display()))
     }
 }
 

@@ -24,7 +24,9 @@ pub(in crate::cli) enum What {
         file: PathBuf,
     },
     /// A feed: its entries, and what is wrong with it
-    Feed(Feed),
+    Feed(Fetched),
+    /// A web page: its article, and what it says of it
+    Page(Fetched),
     /// Whether addresses may be called by feeds and webhooks, and why not; none of them is called
     #[command(after_help = "Each address gets a line, in order, also one that is no address. A \
         name is allowed where it resolves and every address it stands for is allowed. The exit \
@@ -33,7 +35,7 @@ pub(in crate::cli) enum What {
 }
 
 #[derive(Debug, ClapArgs)]
-pub(in crate::cli) struct Feed {
+pub(in crate::cli) struct Fetched {
     /// The file; - for standard input
     pub(in crate::cli) file: PathBuf,
     /// Where it comes from: what its links are relative to

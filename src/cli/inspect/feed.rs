@@ -5,9 +5,7 @@ use serde::Serialize;
 use crate::cli::Invocation;
 use crate::cli::args::inspect;
 use crate::cli::exit::Failure;
-use crate::cli::local::read_file;
 use crate::feed;
-use crate::feed::Context;
 use crate::feed::Document;
 use crate::feed::Draft;
 use crate::model::Lang;
@@ -35,17 +33,10 @@ struct Entry<'a> {
     withdrawn: bool,
 }
 
-pub(super) fn entries(args: &inspect::Feed, with: &Invocation) -> Result<(), Failure> {
-    let failed = |what: String| Failure::new(1, format!("error: {}: {what}", args.file.display()));
-    let url = match args.url.as_deref().map(url::Url::parse) {
-        Some(Ok(url)) => Some(url),
-        Some(Err(e)) => return Err(Failure::new(2, format!("error: --url is no address: {e}"))),
-        None => None,
-    };
-    let bytes = read_file(&args.file)?;
-    let now = Time::from_millis(jiff::Timestamp::now().as_millisecond());
-    let context = Context { url: url.as_ref(), charset: args.charset.as_deref(), now };
-    let read = feed::read_feed(&bytes, &context).map_err(|e| failed(e.to_string()))?;
+pub(super) fn entries(args: &inspect::Fetched, with: &Invocation) -> Result<(), Failure> {
+    let (bytes, url) = args.read()?;
+    let read = feed::read_feed(&bytes, &args.context(url.as_ref()));
+    let read = read.map_err(|e| args.refused(&e))?;
     let shown = inspected(&read);
     with.output.print(&shown, || text(&shown));
     Ok(())

@@ -1,14 +1,10 @@
 //! `inspect page`: the article in a web page.
 
-use std::path::Path;
-
 use serde::Serialize;
-use url::Url;
 
 use crate::cli::Invocation;
+use crate::cli::args::inspect;
 use crate::cli::exit::Failure;
-use crate::cli::local::read_file;
-use crate::feed::Context;
 use crate::feed::page;
 use crate::model::Lang;
 use crate::model::Time;
@@ -25,12 +21,9 @@ struct Shown {
     site: Option<String>,
 }
 
-pub(super) fn show(file: &Path, base: Option<&Url>, with: &Invocation) -> Result<(), Failure> {
-    let bytes = read_file(file)?;
-    let now = Time::from_millis(jiff::Timestamp::now().as_millisecond());
-    let context = Context { url: base, charset: None, now };
-    let page = page::read(&bytes, &context)
-        .map_err(|e| Failure::new(1, format!("error: {}: {e}", file.display())))?;
+pub(super) fn article(args: &inspect::Fetched, with: &Invocation) -> Result<(), Failure> {
+    let (bytes, url) = args.read()?;
+    let page = page::read(&bytes, &args.context(url.as_ref())).map_err(|e| args.refused(&e))?;
     let page::Page { title, text, published_at, updated_at, author, lang, url, site } = page;
     let shown = Shown { title, text, published_at, updated_at, author, lang, url, site };
     with.output.print(&shown, || as_text(&shown));
