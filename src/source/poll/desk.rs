@@ -1,6 +1,5 @@
 //! The loop: whose turn it is, what is under way, and what came of it.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -64,8 +63,6 @@ struct Desk<B> {
     rota: Rota,
     throttles: HashMap<String, u32>,
     tasks: JoinSet<Done>,
-    /// Polls under way in each shard.
-    busy: BTreeMap<u16, usize>,
     shown: Option<Time>,
 }
 
@@ -92,14 +89,12 @@ impl<B: Bus> Poller<B> {
             rota: Rota::new(host_gap),
             throttles: HashMap::new(),
             tasks: JoinSet::new(),
-            busy: BTreeMap::new(),
             shown: None,
         };
         desk.work(&stop).await?;
         while let Some(done) = desk.tasks.join_next().await {
             done.map_err(|_| Error::Panicked)?.kept.map(drop).or_else(hold_temporary)?;
         }
-        desk.share.set_busy(BTreeSet::new());
         Ok(())
     }
 }
@@ -193,20 +188,20 @@ impl<B: Bus> Desk<B> {
         {
             let Some(slot) = self.slots.get_mut(place) else { continue };
             let Some(known) = slot.known.clone() else { continue };
+            let Some(begun) = self.share.begin(slot.shard) else {
+                // It was taken away a moment ago, which is seen in the next round.
+                self.rota.ended(&host_of(known.0.address()), now, None);
+                continue;
+            };
             slot.busy = true;
-            *self.busy.entry(slot.shard).or_default() += 1;
             let (poller, turns) = (Arc::clone(&self.poller), self.turns.clone());
             let (feed, host) = (slot.feed.clone(), host_of(known.0.address()));
             self.tasks.spawn(async move {
                 let (answer, kept) = Box::pin(poller.poll(&feed, known, &turns)).await;
+                drop(begun);
                 Done { slot: place, host, kept, answer }
             });
         }
-        self.tell_busy();
-    }
-
-    fn tell_busy(&self) {
-        self.share.set_busy(self.busy.keys().copied().collect());
     }
 
     fn take(&mut self, done: Done) -> Result<(), Error> {
@@ -226,12 +221,6 @@ impl<B: Bus> Desk<B> {
         self.rota.ended(&done.host, now, pause);
         let Some(slot) = self.slots.get_mut(done.slot) else { return Ok(()) };
         slot.busy = false;
-        if let Some(polls) = self.busy.get_mut(&slot.shard) {
-            *polls -= 1;
-            if *polls == 0 {
-                self.busy.remove(&slot.shard);
-            }
-        }
         let kept = match done.kept {
             Ok((state, revision)) => {
                 if let Some(known) = &mut slot.known {
@@ -248,7 +237,6 @@ impl<B: Bus> Desk<B> {
             }
         };
         self.enter(done.slot);
-        self.tell_busy();
         kept
     }
 

@@ -1,5 +1,6 @@
 //! Which feeds are polled in this process: those of the shards that it holds.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use crate::model::id::SHARDS;
 #[derive(Clone, Debug)]
 pub struct Share {
     held: Arc<watch::Sender<BTreeSet<u16>>>,
-    busy: Arc<watch::Sender<BTreeSet<u16>>>,
+    /// Polls under way in each shard.
+    busy: Arc<watch::Sender<BTreeMap<u16, usize>>>,
 }
 
 impl Default for Share {
@@ -32,7 +34,7 @@ impl Share {
     }
 
     fn of(held: BTreeSet<u16>) -> Self {
-        let busy = Arc::new(watch::Sender::new(BTreeSet::new()));
+        let busy = Arc::new(watch::Sender::new(BTreeMap::new()));
         Self { held: Arc::new(watch::Sender::new(held)), busy }
     }
 
@@ -53,7 +55,7 @@ impl Share {
     /// Waits until nothing of a shard is under way. Cancel safe.
     pub async fn idle(&self, shard: u16) {
         // The sender lives as long as this.
-        self.busy.subscribe().wait_for(|busy| !busy.contains(&shard)).await.ok();
+        self.busy.subscribe().wait_for(|busy| !busy.contains_key(&shard)).await.ok();
     }
 
     /// Whether nothing at all is under way.
@@ -68,11 +70,51 @@ impl Share {
         held
     }
 
-    pub(super) fn set_busy(&self, busy: BTreeSet<u16>) {
-        self.busy.send_if_modified(|before| {
-            let changes = *before != busy;
-            *before = busy;
-            changes
+    /// A poll begins, if its shard is still held, and lasts until what this answers is dropped.
+    /// It is counted first: whoever takes the shard away in the same moment waits for it, or keeps
+    /// it from beginning.
+    pub(super) fn begin(&self, shard: u16) -> Option<Begun> {
+        self.busy.send_modify(|busy| *busy.entry(shard).or_default() += 1);
+        let begun = Begun { busy: self.busy.clone(), shard };
+        self.held.borrow().contains(&shard).then_some(begun)
+    }
+}
+
+/// A poll that is under way.
+#[derive(Debug)]
+pub(super) struct Begun {
+    busy: Arc<watch::Sender<BTreeMap<u16, usize>>>,
+    shard: u16,
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.busy.send_modify(|busy| match busy.get_mut(&self.shard) {
+            Some(polls) if *polls > 1 => *polls -= 1,
+            _ => drop(busy.remove(&self.shard)),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_begins_in_a_shard_that_was_taken_away_and_found_idle() {
+        let share = Share::none();
+        assert!(share.begin(7).is_none() && share.is_idle(), "not held");
+        share.give(7);
+        let (one, other) = (share.begin(7).unwrap(), share.begin(7).unwrap());
+        share.take(7);
+        assert!(share.begin(7).is_none() && !share.is_idle());
+        let waiting = share.idle(7);
+        tokio::pin!(waiting);
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        drop(one);
+        assert!(futures_util::poll!(&mut waiting).is_pending(), "one is still under way");
+        drop(other);
+        waiting.await;
+        assert!(share.is_idle());
     }
 }

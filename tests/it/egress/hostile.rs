@@ -38,7 +38,7 @@ const DRIP: Duration = Duration::from_millis(100);
 const ATTEMPTS: usize = 20;
 const ROUNDS: usize = 2;
 /// Most memory that all of these may add. What one of them could be made to keep is far more.
-const GROWTH: usize = 16 << 20;
+const GROWTH: usize = 24 << 20;
 const INSIDE: &str = "WIREBELL_TEST_HOSTILE";
 
 /// What a receiver does to a connection.
