@@ -380,3 +380,87 @@ async fn an_article_at_its_size_limit_is_taken_whole() {
     assert_eq!(read[0].1.body.chars().count(), 1_000_000);
     desk.close().await;
 }
+
+/// Id, address, headline, text and minute of an item.
+type Printed<'a> = (&'a str, &'a str, &'a str, &'a str, u32);
+
+fn edition(items: &[Printed<'_>]) -> String {
+    let item = |(id, link, title, text, minute): &Printed<'_>| {
+        format!(
+            "<item><guid>{id}</guid><link>https://paper.example/{link}</link><title>{title}</title>\
+             <pubDate>Wed, 10 Jan 2024 07:{minute:02}:00 GMT</pubDate><description>{text}</description></item>"
+        )
+    };
+    let items: String = items.iter().map(item).collect();
+    format!("<rss><channel><title>Paper</title>{items}</channel></rss>")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_feed_edited_item_by_item_gives_revisions_and_no_second_article() {
+    let first: Vec<Printed<'_>> = vec![
+        ("typo", "a", "Crane stays", "It staid.", 1),
+        ("headline", "b", "Ship leaves", "At noon.", 2),
+        ("meaning", "c", "Bridge opens", "It opens.", 3),
+        ("address", "d", "Market day", "On Friday.", 4),
+        ("date", "e", "Choir sings", "In church.", 5),
+        ("id", "f", "School closes", "For snow.", 6),
+        ("gone", "g", "Lamp broken", "In the yard.", 7),
+        ("same", "h", "Tide low", "All day.", 8),
+    ];
+    let second: Vec<Printed<'_>> = vec![
+        ("typo", "a", "Crane stays", "It stayed.", 1),
+        ("headline", "b", "Ship leaves late", "At noon.", 2),
+        ("meaning", "c", "Bridge does not open", "It stays closed.", 3),
+        ("address", "d2", "Market day", "On Friday, rain or shine.", 4),
+        ("date", "e", "Choir sings", "In church, at eight.", 55),
+        ("id-2", "f", "School closes", "For snow and ice.", 6),
+        ("same", "h", "Tide low", "All day.", 8),
+        ("new", "i", "Ferry runs", "Again.", 9),
+    ];
+    let server = MockServer::start().await;
+    let serve = async |body: String| {
+        server.reset().await;
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(200).set_body_string(body))
+            .mount(&server)
+            .await;
+    };
+    serve(edition(&first)).await;
+    let mut desk = Desk::open().await;
+    desk.run(vec![feed("paper", format!("{}/feed", server.uri()))], Vec::new());
+    let before = desk.articles(0, first.len()).await;
+    serve(edition(&second)).await;
+    let after = desk.articles(before.last().unwrap().0, 7).await;
+    let id = |title: &str| before.iter().find(|(_, a)| a.title == title).unwrap().1.id.clone();
+    let told: Vec<(&str, u32)> =
+        after.iter().map(|(_, a)| (a.title.as_str(), a.revision)).collect();
+    assert_eq!(
+        told,
+        [
+            ("Crane stays", 2),
+            ("Ship leaves late", 2),
+            ("Bridge does not open", 2),
+            ("Market day", 2),
+            ("Choir sings", 2),
+            ("School closes", 2),
+            ("Ferry runs", 1),
+        ]
+    );
+    let as_before = [
+        "Crane stays",
+        "Ship leaves",
+        "Bridge opens",
+        "Market day",
+        "Choir sings",
+        "School closes",
+    ];
+    for ((_, article), title) in after.iter().zip(as_before) {
+        assert_eq!(article.id, id(title), "{title}");
+    }
+    // The same document again is nothing new, under the new id too.
+    let end = desk.bus.end(Stream::Articles).await.unwrap();
+    let polled = desk.state("paper", |_| true).await.next_poll;
+    desk.state("paper", |state| state.next_poll > polled && state.failures == 0).await;
+    assert_eq!(desk.bus.end(Stream::Articles).await.unwrap(), end);
+    desk.close().await;
+}

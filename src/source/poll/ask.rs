@@ -17,6 +17,7 @@ use crate::feed::Draft;
 use crate::feed::Rhythm;
 use crate::model::Time;
 use crate::source::poll::Announced;
+use crate::source::poll::Entries;
 use crate::source::poll::Feed;
 use crate::source::poll::Rest;
 use crate::source::poll::State;
@@ -43,6 +44,8 @@ pub enum Answer {
     Fresh {
         /// Its entries.
         drafts: Vec<Draft>,
+        /// What is to be remembered of them.
+        entries: Entries,
         /// What was said beside it.
         said: Said,
         /// How often it asks to be asked.
@@ -112,15 +115,15 @@ pub(super) async fn ask(client: &Client, feed: &Feed, state: &State, now: Time) 
     set(&mut fetch.headers, header::IF_NONE_MATCH, state.etag.as_deref());
     set(&mut fetch.headers, header::IF_MODIFIED_SINCE, state.last_modified.as_deref());
     match client.fetch(fetch).await {
-        Ok(fetched) => judge(fetched, feed, now).await,
+        Ok(fetched) => judge(fetched, (feed, state), now).await,
         Err(e @ egress::Error::Refused { .. }) => Answer::Failed(refused(&e)),
         Err(e) => Answer::Failed(short(&chain(&e))),
     }
 }
 
-async fn judge(fetched: Fetched, feed: &Feed, now: Time) -> Answer {
+async fn judge(fetched: Fetched, of: (&Feed, &State), now: Time) -> Answer {
     match fetched.status.as_u16() {
-        200 => read(fetched, feed, now).await,
+        200 => read(fetched, of, now).await,
         304 => Answer::Unchanged(Said::of(&fetched, now)),
         410 => Answer::Gone,
         status @ (429 | 503) => {
@@ -140,7 +143,7 @@ async fn judge(fetched: Fetched, feed: &Feed, now: Time) -> Answer {
     }
 }
 
-async fn read(fetched: Fetched, feed: &Feed, now: Time) -> Answer {
+async fn read(fetched: Fetched, (feed, state): (&Feed, &State), now: Time) -> Answer {
     let said = Said::of(&fetched, now);
     let complete = fetched.complete;
     let charset = charset(&fetched.headers);
@@ -150,14 +153,16 @@ async fn read(fetched: Fetched, feed: &Feed, now: Time) -> Answer {
         feed::read_polled(&fetched.body, &context)
     });
     match reading.await {
-        Ok(Ok(document)) => {
+        Ok(Ok(mut document)) => {
+            let mut entries = state.entries.clone();
+            entries.recognise(&mut document.entries);
             let (drafts, announced) = if feed.pages {
                 to_pages(document.entries, &feed.id)
             } else {
                 divide(document.entries, feed.cap, &feed.id)
             };
             let (rhythm, rest) = (document.rhythm, Rest::default());
-            Answer::Fresh { drafts, said, rhythm, complete, announced, rest }
+            Answer::Fresh { drafts, entries, said, rhythm, complete, announced, rest }
         }
         Ok(Err(e)) => Answer::Failed(short(&e.to_string())),
         Err(_) => Answer::Failed("the document cannot be read".to_owned()),
@@ -178,7 +183,8 @@ pub(super) fn remember(state: &mut State, answer: &Answer, feed: &Feed, at: (Tim
     let interval = feed.interval;
     state.describe(feed);
     let failure = match answer {
-        Answer::Fresh { said, rhythm, complete: true, rest, .. } => {
+        Answer::Fresh { entries, said, rhythm, complete: true, rest, .. } => {
+            state.entries.clone_from(entries);
             // Without validators the next poll lists the files that are missing once more.
             if rest.is_nothing() {
                 state.etag.clone_from(&said.etag);
@@ -278,7 +284,8 @@ mod tests {
     fn fresh(complete: bool, said: Said) -> Answer {
         let (announced, rest) = (Vec::new(), Rest::default());
         let (drafts, rhythm) = (Vec::new(), Rhythm::default());
-        Answer::Fresh { drafts, said, rhythm, complete, announced, rest }
+        let entries = Entries::default();
+        Answer::Fresh { drafts, entries, said, rhythm, complete, announced, rest }
     }
 
     fn feed(eager: bool) -> Feed {

@@ -10,6 +10,7 @@ use crate::model::Time;
 use crate::model::Version;
 use crate::source::Baseline;
 use crate::source::poll::Cadence;
+use crate::source::poll::Entries;
 use crate::source::poll::Feed;
 use crate::source::poll::Index;
 use crate::source::poll::Moves;
@@ -69,6 +70,9 @@ pub struct State {
     /// Its last news, where others should have come since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent_since: Option<Time>,
+    /// Its entries, to know them again under another id.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub entries: Entries,
     /// The CAP files that it announces, where it does.
     #[serde(default, skip_serializing_if = "Index::is_empty")]
     pub index: Index,
@@ -95,6 +99,7 @@ impl State {
             rhythm: Rhythm::default(),
             cadence: Cadence::default(),
             silent_since: None,
+            entries: Entries::default(),
             index: Index::default(),
         }
     }
