@@ -1,6 +1,7 @@
 //! One poller, one simulated day.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -110,14 +111,10 @@ async fn a_day_of_many_feeds_is_polite_and_misses_nothing() {
     let bus = day.close().await;
     let asked_before = papers.asked().len();
     let full = |asked: &[Asked]| asked.iter().filter(|asked| asked.status == 200).count();
-    let full_before = full(&papers.asked());
     // A restart: what was read stays read.
     let mut day = Day::start(clock.clone(), bus, feeds, port);
     day.until(half + 60_000).await;
     let again = papers.asked().split_off(asked_before);
-    let news = feeds / 60 + 1;
-    let fetched = full(&papers.asked()) - full_before;
-    assert!(fetched <= news * 3, "{fetched} whole documents in the minute after a restart");
     assert!(again.len() < feeds / 2, "not everybody is asked anew: {}", again.len());
     day.until(began.millis() + hours * HOUR).await;
     let board = day.board.clone();
@@ -156,9 +153,10 @@ fn check(n: usize, asked: &[&Asked], hours: i64) {
     let last = asked.last().map_or(0, |asked| asked.at);
     assert!(hours * HOUR - last < HOUR, "{name}");
     // A document once for each of its news, otherwise only a look.
-    let whole = asked.iter().filter(|asked| asked.status == 200).count();
-    let stories = usize::try_from(hours + 1).unwrap();
-    assert!(whole <= stories, "{whole} whole documents of {name}");
+    let mut whole = BTreeSet::new();
+    for asked in asked.iter().filter(|asked| asked.status == 200) {
+        assert!(whole.insert(asked.story), "news {} twice of {name}", asked.story);
+    }
     // Failures back off: fewer requests than the interval would make, and never the same wait.
     let failed: Vec<i64> =
         asked.iter().filter(|asked| asked.status == 500).map(|asked| asked.at).collect();

@@ -44,6 +44,8 @@ pub(super) struct Asked {
     pub(super) at: i64,
     pub(super) feed: usize,
     pub(super) status: u16,
+    /// Which news the feed had then.
+    pub(super) story: i64,
 }
 
 /// Every paper.
@@ -130,7 +132,7 @@ impl Papers {
             }
             other => (other, StatusCode::from_u16(other).unwrap().into_response()),
         };
-        noted.asked.push(Asked { at: since, feed, status });
+        noted.asked.push(Asked { at: since, feed, status, story });
         response
     }
 }
