@@ -9,6 +9,7 @@ mod backtest;
 mod guard;
 mod history;
 mod index;
+mod page;
 mod probes;
 mod problem;
 pub mod replay;

@@ -13,6 +13,7 @@ mod clean;
 mod discover;
 mod entry;
 mod jsonfeed;
+mod markup;
 mod mend;
 mod names;
 mod plain;
@@ -138,10 +139,12 @@ pub enum Error {
     #[error("no article in the page: {0}")]
     NotAPage(String),
     /// It is too large to be read.
-    #[error("the document has {size} bytes, at most {MAX_BYTES} are read")]
+    #[error("the document has {size} bytes, at most {most} are read")]
     TooLarge {
         /// Its size.
         size: usize,
+        /// What is read.
+        most: usize,
     },
 }
 
@@ -212,7 +215,7 @@ pub fn read_polled(bytes: &[u8], context: &Context<'_>) -> Result<Document, Erro
 /// Reads a feed: RSS 0.9 to 2.0, RDF, Atom 0.3 and 1.0, JSON Feed, news sitemaps.
 pub fn read_feed(bytes: &[u8], context: &Context<'_>) -> Result<Document, Error> {
     if bytes.len() > MAX_BYTES {
-        return Err(Error::TooLarge { size: bytes.len() });
+        return Err(Error::TooLarge { size: bytes.len(), most: MAX_BYTES });
     }
     let decoded = charset::decode(bytes, context.charset);
     let start = decoded.text.find(['<', '{']);

@@ -15,6 +15,7 @@ use crate::api::App;
 use crate::api::history;
 use crate::api::history::Past;
 use crate::api::history::Way;
+use crate::api::page;
 use crate::api::problem::Fault;
 use crate::api::problem::Json;
 use crate::api::problem::Problem;
@@ -30,8 +31,6 @@ use crate::model::event::AlertView;
 use crate::model::event::Status;
 use crate::source::direct;
 
-const PAGE: usize = 100;
-const MAX_PAGE: usize = 1_000;
 /// Most subscriptions listed with an alert.
 const MAX_TOLD: usize = 1_000;
 /// Longest reason of an operator, in code points.
@@ -60,7 +59,7 @@ pub(super) async fn list<B: Bus>(
     State(app): State<App<B>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Value>, Problem> {
-    let limit = query.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let limit = page::limit(query.limit);
     let wrong = |name: &str, message: String| {
         Problem::invalid(vec![Fault::new(format!("?{name}"), message)])
     };

@@ -26,6 +26,7 @@ use crate::feed;
 use crate::feed::Draft;
 use crate::feed::Form;
 use crate::feed::Rejected;
+use crate::feed::charset;
 use crate::model::Article;
 use crate::model::ArticleId;
 use crate::model::Time;
@@ -136,8 +137,7 @@ fn form(request: &Request) -> Result<Form, Problem> {
 
 fn charset(request: &Request) -> Option<String> {
     let value = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let (_, charset) = value.split_once("charset=")?;
-    Some(charset.trim_matches(['"', ' ']).to_owned())
+    charset::label(value).map(str::to_owned)
 }
 
 #[derive(Deserialize)]

@@ -2,19 +2,18 @@
 
 use axum::extract::State;
 use serde::Deserialize;
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::api::App;
+use crate::api::page;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::bus::Bucket;
 use crate::bus::Bus;
 use crate::model::names;
 use crate::source::poll::State as Feed;
-
-const PAGE: usize = 100;
-const MAX_PAGE: usize = 1_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +26,7 @@ pub(super) struct ListQuery {
 }
 
 /// How a feed is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Health {
     /// It was never read.
@@ -51,16 +50,6 @@ impl Health {
             _ => Self::Ok,
         }
     }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Ok => "ok",
-            Self::Failing => "failing",
-            Self::Silent => "silent",
-            Self::Gone => "gone",
-        }
-    }
 }
 
 /// `GET /v1/sources`: feeds that an ingest worker has polled, by id.
@@ -68,7 +57,7 @@ pub(super) async fn list<B: Bus>(
     State(app): State<App<B>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Value>, Problem> {
-    let limit = query.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let limit = page::limit(query.limit);
     let listed = app.bus.list(Bucket::Feeds, "").await?;
     let mut feeds: Vec<(String, Feed)> = listed
         .entries
@@ -97,7 +86,7 @@ fn shown(id: &str, feed: &Feed) -> Value {
         "name": feed.name,
         "url": feed.url,
         "moved_to": feed.adopted(),
-        "health": Health::of(feed).as_str(),
+        "health": Health::of(feed),
         "last_ok": feed.last_ok,
         "last_error": feed.last_error,
         "failures": feed.failures,

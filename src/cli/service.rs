@@ -5,6 +5,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -234,8 +235,8 @@ pub(super) async fn bench(args: args::bench::Bench, with: &Invocation) -> Result
         args::bench::BenchWhat::Deliver(args) => return bench_deliver(args, with).await,
     };
     let settings = app::bench::Settings {
-        nats: args.nats,
-        data: args.data,
+        nats: args.place.nats,
+        data: args.place.data,
         publishers: args.publishers.clamp(1, 1024),
         count: args.count,
     };
@@ -243,22 +244,26 @@ pub(super) async fn bench(args: args::bench::Bench, with: &Invocation) -> Result
         "bus" => app::bench::bus(settings).await?,
         _ => app::bench::pipeline(settings).await?,
     };
-    with.output.print(&figures, || serde_json::to_string_pretty(&figures).unwrap_or_default());
+    print_figures(&figures, with);
     Ok(())
 }
 
+fn print_figures(figures: &impl Serialize, with: &Invocation) {
+    with.output.print(figures, || serde_json::to_string_pretty(figures).unwrap_or_default());
+}
+
 async fn bench_push(args: args::bench::BenchPush, with: &Invocation) -> Result<(), Failure> {
-    let args::bench::BenchPush { nats, data, count } = args;
-    let settings = app::bench::Settings { nats, data, publishers: 1, count: Some(count) };
+    let args::bench::Place { nats, data } = args.place;
+    let settings = app::bench::Settings { nats, data, publishers: 1, count: Some(args.count) };
     let figures = app::bench::push(settings).await?;
-    with.output.print(&figures, || serde_json::to_string_pretty(&figures).unwrap_or_default());
+    print_figures(&figures, with);
     Ok(())
 }
 
 async fn bench_deliver(args: args::bench::BenchDeliver, with: &Invocation) -> Result<(), Failure> {
     let settings = app::bench::DeliverSettings {
-        nats: args.nats,
-        data: args.data,
+        nats: args.place.nats,
+        data: args.place.data,
         endpoints: args.endpoints,
         count: args.count,
         subscriptions: args.subscriptions,
@@ -269,7 +274,7 @@ async fn bench_deliver(args: args::bench::BenchDeliver, with: &Invocation) -> Re
         }),
     };
     let figures = app::bench::deliver(settings).await?;
-    with.output.print(&figures, || serde_json::to_string_pretty(&figures).unwrap_or_default());
+    print_figures(&figures, with);
     Ok(())
 }
 
@@ -290,6 +295,6 @@ fn bench_match(args: &args::bench::BenchMatch, with: &Invocation) -> Result<(), 
     };
     let settings = bench::MatchSettings { rules, passes: args.passes, verify: args.verify };
     let figures = bench::matching(&settings, &articles)?;
-    with.output.print(&figures, || serde_json::to_string_pretty(&figures).unwrap_or_default());
+    print_figures(&figures, with);
     Ok(())
 }

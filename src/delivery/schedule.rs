@@ -104,10 +104,7 @@ pub fn retry_after(header: &str, now: Time) -> Option<Duration> {
     if header.bytes().all(|b| b.is_ascii_digit()) && !header.is_empty() {
         return Some(RETRY_AFTER_CAP);
     }
-    let date = httpdate::parse_http_date(header).ok()?;
-    let since = date.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let date = Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-    Some(date.since(now))
+    Time::from_http_date(header).map(|date| date.since(now))
 }
 
 #[cfg(test)]

@@ -198,7 +198,7 @@ pub struct Code {
 /// Reads a document of CAP messages: the charset that its sender named, where it was found.
 pub fn read(bytes: &[u8], charset: Option<&str>, url: Option<&Url>) -> Result<Messages, Error> {
     if bytes.len() > MAX_BYTES {
-        return Err(Error::TooLarge { size: bytes.len() });
+        return Err(Error::TooLarge { size: bytes.len(), most: MAX_BYTES });
     }
     let decoded = charset::decode(bytes, charset);
     let mut read = read_text(&decoded.text, url)?;

@@ -27,6 +27,14 @@ impl Decoded {
     }
 }
 
+/// The charset that a media type names.
+pub fn label(media_type: &str) -> Option<&str> {
+    media_type.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches(['"', ' ']))
+    })
+}
+
 /// Decodes: byte order mark, valid UTF-8, the sender's label, the document's declaration, a
 /// guess, windows-1252.
 pub fn decode(bytes: &[u8], label: Option<&str>) -> Decoded {
@@ -179,6 +187,20 @@ mod tests {
             let decoded = decode(bytes, label);
             assert_eq!(decoded.text, want, "{name}");
             assert!(!decoded.lossy, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_media_type_may_name_a_charset() {
+        for (text, want) in [
+            ("text/xml; charset=utf-8", Some("utf-8")),
+            ("text/xml;charset=\"windows-1251\"", Some("windows-1251")),
+            ("text/plain; format=flowed; CharSet = koi8-r ", Some("koi8-r")),
+            ("text/xml", None),
+            ("charset=utf-8", None),
+            ("", None),
+        ] {
+            assert_eq!(label(text), want, "{text}");
         }
     }
 

@@ -10,6 +10,7 @@ use dom_query::Document;
 use dom_query::NodeRef;
 use dom_smoothie::Config;
 use dom_smoothie::Readability;
+use serde::Serialize;
 use url::Url;
 
 use crate::feed::Context;
@@ -48,7 +49,7 @@ const AROUND: &str = "nav, aside, footer, form, button, figcaption, noscript, di
 const TRACKING: [&str; 7] = ["fbclid", "gclid", "dclid", "msclkid", "yclid", "mc_cid", "mc_eid"];
 
 /// What a page says.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Page {
     /// Its headline, in one line.
     pub title: String,
@@ -71,7 +72,7 @@ pub struct Page {
 /// Reads a page. What has no text that could be an article is an error.
 pub fn read(bytes: &[u8], context: &Context<'_>) -> Result<Page, Error> {
     if bytes.len() > MAX_BYTES {
-        return Err(Error::TooLarge { size: bytes.len() });
+        return Err(Error::TooLarge { size: bytes.len(), most: MAX_BYTES });
     }
     let decoded = charset::decode(bytes, context.charset);
     let tags = decoded.text.bytes().filter(|b| *b == b'<').count();

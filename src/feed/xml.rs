@@ -1,9 +1,9 @@
 //! RSS, RDF and Atom, read with recovery: first in one pass, then, where the markup breaks, entry
 //! by entry.
 
-use quick_xml::Reader;
+use std::ops::ControlFlow;
+
 use quick_xml::events::BytesStart;
-use quick_xml::events::Event;
 use url::Url;
 
 use crate::feed::Context;
@@ -16,7 +16,8 @@ use crate::feed::Rhythm;
 use crate::feed::cap;
 use crate::feed::discover;
 use crate::feed::entry;
-use crate::feed::html;
+use crate::feed::markup::Piece;
+use crate::feed::markup::pieces;
 use crate::feed::mend::mend;
 use crate::feed::mend::slices;
 use crate::feed::names::Namespaces;
@@ -101,46 +102,30 @@ impl Parser {
 
     /// Reads to the end; answers what is wrong if the markup breaks before that.
     fn run(&mut self, text: &str) -> Option<String> {
-        let mut reader = Reader::from_str(text);
-        let config = reader.config_mut();
-        config.allow_dangling_amp = true;
-        config.allow_unmatched_ends = true;
-        config.check_end_names = false;
-        loop {
-            let event = match reader.read_event() {
-                Ok(event) => event,
-                Err(e) => {
-                    let at = usize::try_from(reader.error_position()).unwrap_or(0);
-                    let line = text.bytes().take(at).filter(|b| *b == b'\n').count() + 1;
-                    return Some(format!("the markup breaks on line {line}: {e}"));
-                }
-            };
-            let position = usize::try_from(reader.buffer_position()).unwrap_or(0);
-            match event {
-                Event::Start(tag) => self.start(&tag),
-                Event::Empty(tag) => {
-                    self.start(&tag);
-                    self.end(&self.known(tag.name().0), position);
-                }
-                Event::End(tag) => self.end(&self.known(tag.name().0), position),
-                Event::Text(text) => self.text(&text),
-                Event::CData(text) => self.text(&text),
-                Event::GeneralRef(name) => match html::entity(&name) {
-                    Some(text) => self.text(&text),
-                    None => self.text(&format!("&{};", &*name)),
-                },
-                Event::Eof => break,
-                _ => {}
+        let broken = pieces(text, |piece, position| {
+            match piece {
+                Piece::Start(tag) => self.start(tag),
+                Piece::End(name) => self.end(&self.known(name), position),
+                Piece::Text(text) => self.text(text),
+                Piece::Doctype => {}
             }
-            if self.entries.len() >= MAX_ENTRIES {
-                self.problem(format!("only the first {MAX_ENTRIES} entries were read"));
-                return None;
-            }
+            if self.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if self.is_full() {
+            self.problem(format!("only the first {MAX_ENTRIES} entries were read"));
+            return None;
+        }
+        if broken.is_some() {
+            return broken;
         }
         if self.open.iter().any(|node| is_entry(&node.name)) {
             self.problem("the document ends inside an entry, which was left out".to_owned());
         }
         None
+    }
+
+    fn is_full(&self) -> bool {
+        self.entries.len() >= MAX_ENTRIES
     }
 
     fn problem(&mut self, text: String) {
@@ -322,7 +307,7 @@ impl Parser {
         let before = self.entries.len();
         let rest = text.get(self.read_to..).unwrap_or_default();
         for slice in slices(rest, self.kind == Some("sitemap")) {
-            if self.entries.len() >= MAX_ENTRIES {
+            if self.is_full() {
                 break;
             }
             let mut one = Self::new(self.base.clone());

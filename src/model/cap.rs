@@ -75,6 +75,17 @@ pub enum CapStatus {
     Draft,
 }
 
+impl CapStatus {
+    /// Its values as CAP writes them.
+    pub const WORDS: &[(&str, Self)] = &[
+        ("Actual", Self::Actual),
+        ("Exercise", Self::Exercise),
+        ("System", Self::System),
+        ("Test", Self::Test),
+        ("Draft", Self::Draft),
+    ];
+}
+
 /// What a message does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MsgType {
@@ -91,6 +102,17 @@ pub enum MsgType {
     Error,
 }
 
+impl MsgType {
+    /// Its values as CAP writes them.
+    pub const WORDS: &[(&str, Self)] = &[
+        ("Alert", Self::Alert),
+        ("Update", Self::Update),
+        ("Cancel", Self::Cancel),
+        ("Ack", Self::Ack),
+        ("Error", Self::Error),
+    ];
+}
+
 /// Whom a message is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scope {
@@ -101,6 +123,12 @@ pub enum Scope {
     Restricted,
     /// Those named in it.
     Private,
+}
+
+impl Scope {
+    /// Its values as CAP writes them.
+    pub const WORDS: &[(&str, Self)] =
+        &[("Public", Self::Public), ("Restricted", Self::Restricted), ("Private", Self::Private)];
 }
 
 /// How soon one must act.
@@ -119,6 +147,17 @@ pub enum Urgency {
     Unknown,
 }
 
+impl Urgency {
+    /// Its values as CAP writes them.
+    pub const WORDS: &[(&str, Self)] = &[
+        ("Immediate", Self::Immediate),
+        ("Expected", Self::Expected),
+        ("Future", Self::Future),
+        ("Past", Self::Past),
+        ("Unknown", Self::Unknown),
+    ];
+}
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum CapSeverity {
@@ -134,6 +173,30 @@ pub enum CapSeverity {
     /// An extraordinary threat.
     Extreme,
 }
+
+impl CapSeverity {
+    /// Its values as CAP writes them.
+    pub const WORDS: &[(&str, Self)] = &[
+        ("Extreme", Self::Extreme),
+        ("Severe", Self::Severe),
+        ("Moderate", Self::Moderate),
+        ("Minor", Self::Minor),
+        ("Unknown", Self::Unknown),
+    ];
+}
+
+/// Response types as CAP writes them, and whether one says that people need not act any more.
+pub const ALL_CLEAR_BY_RESPONSE: &[(&str, bool)] = &[
+    ("AllClear", true),
+    ("Shelter", false),
+    ("Evacuate", false),
+    ("Prepare", false),
+    ("Execute", false),
+    ("Avoid", false),
+    ("Monitor", false),
+    ("Assess", false),
+    ("None", false),
+];
 
 /// What a message that takes part in the life of alerts does there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

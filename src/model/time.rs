@@ -26,6 +26,13 @@ impl Time {
         Self(ms.clamp(FIRST_MS, LAST_MS))
     }
 
+    /// From a date as HTTP writes it.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let date = httpdate::parse_http_date(text).ok()?;
+        let since = date.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Some(Self::from_millis(millis_of(since)))
+    }
+
     /// Milliseconds since 1970.
     pub fn millis(self) -> i64 {
         self.0

@@ -1,5 +1,6 @@
 //! Reads the CAP part of a story's article.
 
+use crate::model::cap::ALL_CLEAR_BY_RESPONSE;
 use crate::model::cap::CapSeverity;
 use crate::model::cap::CapStatus;
 use crate::model::cap::MsgType;
@@ -23,48 +24,6 @@ pub(crate) const KEYS: &[&str] = &[
     "note",
     "areas",
 ];
-const STATUSES: &[(&str, CapStatus)] = &[
-    ("Actual", CapStatus::Actual),
-    ("Exercise", CapStatus::Exercise),
-    ("System", CapStatus::System),
-    ("Test", CapStatus::Test),
-    ("Draft", CapStatus::Draft),
-];
-const MSG_TYPES: &[(&str, MsgType)] = &[
-    ("Alert", MsgType::Alert),
-    ("Update", MsgType::Update),
-    ("Cancel", MsgType::Cancel),
-    ("Ack", MsgType::Ack),
-    ("Error", MsgType::Error),
-];
-const SCOPES: &[(&str, Scope)] =
-    &[("Public", Scope::Public), ("Restricted", Scope::Restricted), ("Private", Scope::Private)];
-const URGENCIES: &[(&str, Urgency)] = &[
-    ("Immediate", Urgency::Immediate),
-    ("Expected", Urgency::Expected),
-    ("Future", Urgency::Future),
-    ("Past", Urgency::Past),
-    ("Unknown", Urgency::Unknown),
-];
-const CAP_SEVERITIES: &[(&str, CapSeverity)] = &[
-    ("Extreme", CapSeverity::Extreme),
-    ("Severe", CapSeverity::Severe),
-    ("Moderate", CapSeverity::Moderate),
-    ("Minor", CapSeverity::Minor),
-    ("Unknown", CapSeverity::Unknown),
-];
-/// Whether it is the one response type that changes the life of an alert.
-const RESPONSES: &[(&str, bool)] = &[
-    ("AllClear", true),
-    ("Shelter", false),
-    ("Evacuate", false),
-    ("Prepare", false),
-    ("Execute", false),
-    ("Avoid", false),
-    ("Monitor", false),
-    ("Assess", false),
-    ("None", false),
-];
 
 pub(crate) fn cap(node: &Yaml, reader: &mut Reader<'_, '_>) -> StoryCap {
     let fields = reader.fields(node, "cap", KEYS);
@@ -78,15 +37,15 @@ pub(crate) fn cap(node: &Yaml, reader: &mut Reader<'_, '_>) -> StoryCap {
         texts.into_iter().map(|(_, text)| text.to_owned()).collect()
     };
     let (references, areas) = (texts("references"), texts("areas"));
-    let response = chosen(&fields, "response_type", RESPONSES, reader);
+    let response = chosen(&fields, "response_type", ALL_CLEAR_BY_RESPONSE, reader);
     StoryCap {
         id,
         references,
-        status: chosen(&fields, "status", STATUSES, reader),
-        msg_type: chosen(&fields, "msg_type", MSG_TYPES, reader),
-        scope: chosen(&fields, "scope", SCOPES, reader),
-        urgency: chosen(&fields, "urgency", URGENCIES, reader),
-        severity: chosen(&fields, "severity", CAP_SEVERITIES, reader),
+        status: chosen(&fields, "status", CapStatus::WORDS, reader),
+        msg_type: chosen(&fields, "msg_type", MsgType::WORDS, reader),
+        scope: chosen(&fields, "scope", Scope::WORDS, reader),
+        urgency: chosen(&fields, "urgency", Urgency::WORDS, reader),
+        severity: chosen(&fields, "severity", CapSeverity::WORDS, reader),
         all_clear: response,
         areas,
         note,

@@ -10,11 +10,10 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::api::App;
+use crate::api::page;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::api::subscriptions::find;
-use crate::api::subscriptions::list::MAX_PAGE;
-use crate::api::subscriptions::list::PAGE;
 use crate::api::subscriptions::list::bad_cursor;
 use crate::bus::Bus;
 use crate::bus::From;
@@ -68,7 +67,7 @@ pub(super) async fn list<B: Bus>(
     Path(id): Path<String>,
     Query(query): Query<AttemptsQuery>,
 ) -> Result<axum::Json<Value>, Problem> {
-    let limit = query.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let limit = page::limit(query.limit);
     let cursor = query.cursor.as_deref().map(u64::from_str).transpose();
     let cursor = cursor.map_err(|_| bad_cursor())?;
     let id: SubscriptionId = find(&app, &id).await?.0.id;

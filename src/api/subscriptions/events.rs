@@ -11,10 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::api::App;
 use crate::api::history::broken;
+use crate::api::page;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
-use crate::api::subscriptions::list::MAX_PAGE;
-use crate::api::subscriptions::list::PAGE;
 use crate::api::subscriptions::past::Course;
 use crate::api::subscriptions::past::Lost;
 use crate::api::subscriptions::past::View;
@@ -58,7 +57,7 @@ pub(super) async fn pull<B: Bus>(
     Path(id): Path<String>,
     Query(query): Query<PullQuery>,
 ) -> Result<axum::Json<Page>, Problem> {
-    let limit = query.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let limit = page::limit(query.limit);
     let after = query.after;
     let view = View::of(&app, &id).await?;
     let subscription = &view.subscription.id;

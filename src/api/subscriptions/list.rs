@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::api::App;
+use crate::api::page;
 use crate::api::problem::Fault;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
@@ -21,8 +22,6 @@ use crate::bus::Bus;
 use crate::model::Subscription;
 use crate::model::Time;
 
-pub(super) const PAGE: usize = 100;
-pub(super) const MAX_PAGE: usize = 1_000;
 /// Records looked up at once.
 const LOOKUPS: usize = 32;
 
@@ -44,7 +43,7 @@ pub(super) async fn list<B: Bus>(
     State(app): State<App<B>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Value>, Problem> {
-    let limit = query.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let limit = page::limit(query.limit);
     let after = query.cursor.as_deref().map(place).transpose()?;
     let mut found = Vec::new();
     for entry in app.bus.list(Bucket::Subscriptions, "").await?.entries {

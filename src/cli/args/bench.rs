@@ -25,14 +25,21 @@ pub(in crate::cli) enum BenchWhat {
     Deliver(BenchDeliver),
 }
 
+/// Where it is measured.
 #[derive(Clone, Debug, ClapArgs)]
-pub(in crate::cli) struct BenchDeliver {
+pub(in crate::cli) struct Place {
     /// NATS server; without it the embedded store in a folder of its own
     #[arg(long = "nats", value_name = "URL")]
     pub(in crate::cli) nats: Option<String>,
     /// Folder to measure in [default: a temporary folder below the working directory]
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) data: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, ClapArgs)]
+pub(in crate::cli) struct BenchDeliver {
+    #[command(flatten)]
+    pub(in crate::cli) place: Place,
     /// Endpoints, each with a connection of its own
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(in crate::cli) endpoints: u32,
@@ -55,12 +62,8 @@ pub(in crate::cli) struct BenchDeliver {
 
 #[derive(Clone, Debug, ClapArgs)]
 pub(in crate::cli) struct BenchPush {
-    /// NATS server; without it the embedded store in a folder of its own
-    #[arg(long = "nats", value_name = "URL")]
-    pub(in crate::cli) nats: Option<String>,
-    /// Folder to measure in [default: a temporary folder below the working directory]
-    #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) place: Place,
     /// Articles, twice
     #[arg(long, default_value_t = 20_000)]
     pub(in crate::cli) count: u32,
@@ -68,12 +71,8 @@ pub(in crate::cli) struct BenchPush {
 
 #[derive(Clone, Debug, ClapArgs)]
 pub(in crate::cli) struct BenchArgs {
-    /// NATS server; without it the embedded store in a folder of its own
-    #[arg(long = "nats", value_name = "URL")]
-    pub(in crate::cli) nats: Option<String>,
-    /// Folder to measure in [default: a temporary folder below the working directory]
-    #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) place: Place,
     /// Concurrent publishers
     #[arg(long, default_value_t = 64)]
     pub(in crate::cli) publishers: u32,

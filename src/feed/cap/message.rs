@@ -17,6 +17,7 @@ use crate::model::Cap;
 use crate::model::Time;
 use crate::model::article::MAX_BODY_CHARS;
 use crate::model::article::MAX_TITLE_CHARS;
+use crate::model::cap::ALL_CLEAR_BY_RESPONSE;
 use crate::model::cap::Block;
 use crate::model::cap::CapSeverity;
 use crate::model::cap::CapStatus;
@@ -24,36 +25,6 @@ use crate::model::cap::MsgType;
 use crate::model::cap::Scope;
 use crate::model::cap::Urgency;
 
-const STATUSES: [(&str, CapStatus); 5] = [
-    ("Actual", CapStatus::Actual),
-    ("Exercise", CapStatus::Exercise),
-    ("System", CapStatus::System),
-    ("Test", CapStatus::Test),
-    ("Draft", CapStatus::Draft),
-];
-const MSG_TYPES: [(&str, MsgType); 5] = [
-    ("Alert", MsgType::Alert),
-    ("Update", MsgType::Update),
-    ("Cancel", MsgType::Cancel),
-    ("Ack", MsgType::Ack),
-    ("Error", MsgType::Error),
-];
-const SCOPES: [(&str, Scope); 3] =
-    [("Public", Scope::Public), ("Restricted", Scope::Restricted), ("Private", Scope::Private)];
-const URGENCIES: [(&str, Urgency); 5] = [
-    ("Immediate", Urgency::Immediate),
-    ("Expected", Urgency::Expected),
-    ("Future", Urgency::Future),
-    ("Past", Urgency::Past),
-    ("Unknown", Urgency::Unknown),
-];
-const SEVERITIES: [(&str, CapSeverity); 5] = [
-    ("Extreme", CapSeverity::Extreme),
-    ("Severe", CapSeverity::Severe),
-    ("Moderate", CapSeverity::Moderate),
-    ("Minor", CapSeverity::Minor),
-    ("Unknown", CapSeverity::Unknown),
-];
 /// `Very Likely` is CAP 1.0.
 const CERTAINTIES: [(&str, ()); 6] = [
     ("Observed", ()),
@@ -63,19 +34,6 @@ const CERTAINTIES: [(&str, ()); 6] = [
     ("Unlikely", ()),
     ("Unknown", ()),
 ];
-/// Whether a response type says that people need not act any more.
-const RESPONSES: [(&str, bool); 9] = [
-    ("AllClear", true),
-    ("Shelter", false),
-    ("Evacuate", false),
-    ("Prepare", false),
-    ("Execute", false),
-    ("Avoid", false),
-    ("Monitor", false),
-    ("Assess", false),
-    ("None", false),
-];
-
 /// The article of a message. `problems` are those of its shape; `url` is where it was found.
 pub(super) fn draft(alert: &Alert, problems: Vec<String>, url: Option<&Url>) -> Draft {
     let mut draft = Draft { problems, ..Draft::default() };
@@ -104,7 +62,7 @@ fn cap(alert: &Alert, blocks: Vec<Block>, draft: &mut Draft) -> Cap {
     let msg_type = match msg_type {
         None => MsgType::Alert,
         // What it does is unknown, so it does nothing.
-        Some(text) => known("msgType", text, &MSG_TYPES, draft).unwrap_or(MsgType::Error),
+        Some(text) => known("msgType", text, MsgType::WORDS, draft).unwrap_or(MsgType::Error),
     };
     let status = alert.status.as_deref();
     let scope = alert.scope.as_deref();
@@ -113,12 +71,12 @@ fn cap(alert: &Alert, blocks: Vec<Block>, draft: &mut Draft) -> Cap {
         sender: alert.sender.clone().unwrap_or_default(),
         // One that does not say that it is meant rings nobody.
         status: status
-            .and_then(|text| known("status", text, &STATUSES, draft))
+            .and_then(|text| known("status", text, CapStatus::WORDS, draft))
             .unwrap_or(CapStatus::System),
         msg_type,
         scope: match scope {
             None => Scope::Public,
-            Some(text) => known("scope", text, &SCOPES, draft).unwrap_or(Scope::Private),
+            Some(text) => known("scope", text, Scope::WORDS, draft).unwrap_or(Scope::Private),
         },
         references: alert
             .references
@@ -197,13 +155,15 @@ fn block(info: &Info, draft: &mut Draft) -> Block {
         lang
     });
     let (urgency, severity) = (info.urgency.as_deref(), info.severity.as_deref());
-    let urgency = urgency.and_then(|text| known("urgency", text, &URGENCIES, draft));
-    let severity = severity.and_then(|text| known("severity", text, &SEVERITIES, draft));
+    let urgency = urgency.and_then(|text| known("urgency", text, Urgency::WORDS, draft));
+    let severity = severity.and_then(|text| known("severity", text, CapSeverity::WORDS, draft));
     let certainty = info.certainty.as_deref();
     certainty.and_then(|text| known("certainty", text, &CERTAINTIES, draft));
     let responses = &info.response_types;
-    let responses: Vec<Option<bool>> =
-        responses.iter().map(|text| known("responseType", text, &RESPONSES, draft)).collect();
+    let responses: Vec<Option<bool>> = responses
+        .iter()
+        .map(|text| known("responseType", text, ALL_CLEAR_BY_RESPONSE, draft))
+        .collect();
     moment("effective", info.effective.as_deref(), draft);
     moment("onset", info.onset.as_deref(), draft);
     Block {

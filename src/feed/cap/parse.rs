@@ -1,5 +1,7 @@
 //! Markup to the elements of messages, with recovery inside a message and without any DOCTYPE.
 
+use std::ops::ControlFlow;
+
 use quick_xml::Reader;
 use quick_xml::events::BytesStart;
 use quick_xml::events::Event;
@@ -11,7 +13,8 @@ use crate::feed::cap::MAX_ALERTS;
 use crate::feed::cap::Messages;
 use crate::feed::cap::Read;
 use crate::feed::cap::of_node;
-use crate::feed::html;
+use crate::feed::markup::Piece;
+use crate::feed::markup::pieces;
 use crate::feed::names::local;
 use crate::feed::tree::Child;
 use crate::feed::tree::Node;
@@ -69,45 +72,27 @@ struct Parser {
 impl Parser {
     /// Reads to the end, to where the markup breaks, or to the limit.
     fn run(&mut self, text: &str, url: Option<&Url>) -> Result<(), Error> {
-        let mut reader = Reader::from_str(text);
-        let config = reader.config_mut();
-        config.allow_dangling_amp = true;
-        config.allow_unmatched_ends = true;
-        config.check_end_names = false;
-        loop {
-            let event = match reader.read_event() {
-                Ok(event) => event,
-                Err(e) => {
-                    let at = usize::try_from(reader.error_position()).unwrap_or(0);
-                    let line = text.bytes().take(at).filter(|b| *b == b'\n').count() + 1;
-                    self.problem(format!("the markup breaks on line {line}: {e}"));
-                    break;
-                }
-            };
-            match event {
-                Event::DocType(_) => {
-                    let why = "it has a DOCTYPE, which CAP does not allow; leave it out";
-                    return Err(Error::NotAMessage(why.to_owned()));
-                }
-                Event::Start(tag) => self.start(&tag),
-                Event::Empty(tag) => {
-                    self.start(&tag);
-                    self.end(&local(tag.name().0), url);
-                }
-                Event::End(tag) => self.end(&local(tag.name().0), url),
-                Event::Text(text) => self.text(&text),
-                Event::CData(text) => self.text(&text),
-                Event::GeneralRef(name) => match html::entity(&name) {
-                    Some(text) => self.text(&text),
-                    None => self.text(&format!("&{};", &*name)),
-                },
-                Event::Eof => break,
-                _ => {}
+        let mut has_doctype = false;
+        let broken = pieces(text, |piece, _| {
+            match piece {
+                Piece::Start(tag) => self.start(tag),
+                Piece::End(name) => self.end(&local(name), url),
+                Piece::Text(text) => self.text(text),
+                Piece::Doctype => has_doctype = true,
             }
-            if self.messages.len() >= MAX_ALERTS {
-                self.problem(format!("only the first {MAX_ALERTS} messages were read"));
-                return Ok(());
-            }
+            let enough = has_doctype || self.messages.len() >= MAX_ALERTS;
+            if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if has_doctype {
+            let why = "it has a DOCTYPE, which CAP does not allow; leave it out";
+            return Err(Error::NotAMessage(why.to_owned()));
+        }
+        if self.messages.len() >= MAX_ALERTS {
+            self.problem(format!("only the first {MAX_ALERTS} messages were read"));
+            return Ok(());
+        }
+        if let Some(problem) = broken {
+            self.problem(problem);
         }
         if !self.open.is_empty() {
             let what = if self.messages.is_empty() { "it" } else { "the document" };

@@ -15,6 +15,7 @@ use crate::feed;
 use crate::feed::Context;
 use crate::feed::Draft;
 use crate::feed::Rhythm;
+use crate::feed::charset;
 use crate::model::Time;
 use crate::source::poll::Announced;
 use crate::source::poll::Entries;
@@ -122,24 +123,33 @@ pub(super) async fn ask(client: &Client, feed: &Feed, state: &State, now: Time) 
 }
 
 async fn judge(fetched: Fetched, of: (&Feed, &State), now: Time) -> Answer {
+    if let Some(wait) = throttled(&fetched, now) {
+        return Answer::Throttled(wait);
+    }
     match fetched.status.as_u16() {
         200 => read(fetched, of, now).await,
         304 => Answer::Unchanged(Said::of(&fetched, now)),
         410 => Answer::Gone,
-        status @ (429 | 503) => {
-            let wait = text(&fetched.headers, header::RETRY_AFTER);
-            let wait = wait.and_then(|text| schedule::retry_after(&text, now));
-            match (status, wait) {
-                (503, None) => Answer::Failed("the server answered 503".to_owned()),
-                (_, wait) => Answer::Throttled(wait),
-            }
-        }
         status => {
             let challenge = fetched.headers.contains_key("cf-mitigated");
             let why = if challenge { ": a challenge for browsers" } else { "" };
             let said = format!("the server answered {status}{why}");
             if (400..500).contains(&status) { Answer::Denied(said) } else { Answer::Failed(said) }
         }
+    }
+}
+
+/// Whether an answer asks for fewer requests, and for how long to leave the host alone if it says
+/// so: always with 429, with 503 only where it names a time.
+pub(super) fn throttled(fetched: &Fetched, now: Time) -> Option<Option<Duration>> {
+    let wait = || {
+        let wait = text(&fetched.headers, header::RETRY_AFTER)?;
+        schedule::retry_after(&wait, now)
+    };
+    match fetched.status.as_u16() {
+        429 => Some(wait()),
+        503 => wait().map(Some),
+        _ => None,
     }
 }
 
@@ -170,11 +180,8 @@ async fn read(fetched: Fetched, (feed, state): (&Feed, &State), now: Time) -> An
 }
 
 pub(super) fn charset(headers: &HeaderMap) -> Option<String> {
-    let kind = text(headers, header::CONTENT_TYPE).unwrap_or_default();
-    kind.split(';').find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().to_owned())
-    })
+    let kind = text(headers, header::CONTENT_TYPE)?;
+    charset::label(&kind).map(str::to_owned)
 }
 
 /// Writes what an answer means for the next poll into the state. `at` is now and jitter.

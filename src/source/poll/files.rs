@@ -1,5 +1,5 @@
-//! The CAP files of an index: fetched one after the other, one a host at a time, and published as
-//! they come.
+//! The files that a feed leads to, CAP messages and pages: fetched one after the other, one a host
+//! at a time, and published as they come.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -73,7 +73,7 @@ type Host = Arc<tokio::sync::Mutex<Option<Time>>>;
 
 /// What came of one file.
 pub(super) enum Came {
-    Messages(Vec<Draft>),
+    Drafts(Vec<Draft>),
     Missed { why: String, is_denied: bool },
     Throttled(Option<Duration>),
 }
@@ -145,7 +145,7 @@ impl<B: Bus> Poller<B> {
             let metric = if file.stub.is_some() { metric::PAGES } else { metric::CAP_FILES };
             metrics::counter!(metric, "result" => came.label()).increment(1);
             match came {
-                Came::Messages(drafts) => {
+                Came::Drafts(drafts) => {
                     let is_first = state.index.is_first(&file.key);
                     let baseline = if is_first { Baseline::All } else { baseline };
                     if let Some(lags) = self.publish(feed, drafts, baseline).await? {
@@ -237,7 +237,7 @@ impl Rest {
 impl Came {
     fn label(&self) -> &'static str {
         match self {
-            Self::Messages(_) => "taken",
+            Self::Drafts(_) => "taken",
             Self::Missed { .. } => "missed",
             Self::Throttled(_) => "throttled",
         }
@@ -261,21 +261,12 @@ async fn fetch(client: &Client, url: &str, now: Time) -> Came {
 
 /// What an answer without a document means.
 pub(super) fn refused(fetched: &Fetched, now: Time) -> Came {
-    match fetched.status.as_u16() {
-        status @ (429 | 503) => {
-            let wait = ask::text(&fetched.headers, header::RETRY_AFTER);
-            match (status, wait.and_then(|text| schedule::retry_after(&text, now))) {
-                (503, None) => {
-                    Came::Missed { why: "the server answered 503".into(), is_denied: false }
-                }
-                (_, wait) => Came::Throttled(wait),
-            }
-        }
-        status => {
-            let why = format!("the server answered {status}");
-            Came::Missed { why, is_denied: matches!(status, 404 | 410) }
-        }
+    if let Some(wait) = ask::throttled(fetched, now) {
+        return Came::Throttled(wait);
     }
+    let status = fetched.status.as_u16();
+    let why = format!("the server answered {status}");
+    Came::Missed { why, is_denied: matches!(status, 404 | 410) }
 }
 
 /// What it means that there is no answer.
@@ -296,7 +287,7 @@ async fn read(fetched: Fetched, now: Time) -> Came {
         Ok::<_, feed::Error>(read.messages.into_iter().map(|one| one.draft).collect())
     });
     match reading.await {
-        Ok(Ok(drafts)) => Came::Messages(drafts),
+        Ok(Ok(drafts)) => Came::Drafts(drafts),
         Ok(Err(e)) => Came::Missed { why: e.to_string(), is_denied: true },
         Err(_) => Came::Missed { why: "the file cannot be read".into(), is_denied: true },
     }

@@ -32,20 +32,14 @@ pub(super) fn fresh_for(headers: &HeaderMap, now: Time) -> Option<Duration> {
         let age = Duration::from_secs(age.unwrap_or(0));
         return Some(max_age.saturating_sub(age).min(MAX_WAIT));
     }
-    let expires = date(text(headers, header::EXPIRES)?)?;
+    let expires = Time::from_http_date(text(headers, header::EXPIRES)?)?;
     // Its own clock counts, not ours.
-    let from = text(headers, header::DATE).and_then(date).unwrap_or(now);
+    let from = text(headers, header::DATE).and_then(Time::from_http_date).unwrap_or(now);
     Some(expires.since(from).min(MAX_WAIT))
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok().map(str::trim)
-}
-
-fn date(text: &str) -> Option<Time> {
-    let date = httpdate::parse_http_date(text).ok()?;
-    let since = date.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Some(Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
 }
 
 #[cfg(test)]

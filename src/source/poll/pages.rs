@@ -68,7 +68,7 @@ impl Robots {
 /// The article of an entry, with the text of its page; what the feed says of it where the page
 /// has no more, or its site asks not to read it.
 pub(super) async fn read(client: &Client, turns: &Turns, url: &str, stub: &Draft) -> Came {
-    let kept = || Came::Messages(vec![stub.clone()]);
+    let kept = || Came::Drafts(vec![stub.clone()]);
     let Ok(address) = Url::parse(url) else { return kept() };
     match rules(client, turns, &address).await {
         Ok(Some(rules)) if !rules.allowed(url) => {
@@ -124,7 +124,7 @@ async fn extend(fetched: Fetched, stub: Draft, now: Time) -> Came {
             _ => stub,
         }
     });
-    Came::Messages(vec![reading.await.unwrap_or(kept)])
+    Came::Drafts(vec![reading.await.unwrap_or(kept)])
 }
 
 /// The entry with its page's text. What the feed itself says of the article stays.

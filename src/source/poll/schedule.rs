@@ -38,10 +38,7 @@ pub fn retry_after(text: &str, now: Time) -> Option<Duration> {
         let seconds = u64::try_from(seconds).unwrap_or(0);
         return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    let since = date.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let at = Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-    Some(at.since(now).min(MAX_RETRY_AFTER))
+    Time::from_http_date(text).map(|at| at.since(now).min(MAX_RETRY_AFTER))
 }
 
 /// How long a host is left alone that says "too many" for the so-manieth time in a row without

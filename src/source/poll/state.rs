@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::feed::Rhythm;
 use crate::model::Time;
 use crate::model::Version;
+use crate::model::duration;
 use crate::source::Baseline;
 use crate::source::poll::Cadence;
 use crate::source::poll::Entries;
@@ -59,7 +60,7 @@ pub struct State {
     #[serde(default, skip_serializing_if = "Moves::is_nothing")]
     pub moves: Moves,
     /// For so long an answer stayed fresh, by the server's word.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "millis")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration::optional")]
     pub fresh_for: Option<Duration>,
     /// How often it asks to be asked.
     #[serde(default)]
@@ -150,34 +151,6 @@ impl State {
             (true, true) => Baseline::Undated,
             (true, false) => Baseline::Nothing,
         }
-    }
-}
-
-/// Durations as whole milliseconds.
-mod millis {
-    use std::time::Duration;
-
-    use serde::Deserialize;
-    use serde::Deserializer;
-    use serde::Serializer;
-
-    #[expect(clippy::ref_option, reason = "serde hands over a reference")]
-    pub(super) fn serialize<S: Serializer>(
-        value: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match value {
-            Some(value) => {
-                serializer.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
-            }
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_millis))
     }
 }
 
