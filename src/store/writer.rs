@@ -46,6 +46,8 @@ pub(super) struct Writer {
     counters: Vec<Counter>,
     on_commit: Box<dyn Fn(&Commit) + Send>,
     failed: Option<Error>,
+    /// There may be something to sweep away.
+    more: bool,
     swept: Instant,
     // Let go after the connection is closed: fields drop in order.
     _lock: File,
@@ -72,14 +74,22 @@ impl Writer {
             .collect::<rusqlite::Result<Vec<Counter>>>()
             .map_err(failed("opening"))?;
         let swept = Instant::now();
-        Ok(Self { connection, logs, counters, on_commit, failed: None, swept, _lock: lock })
+        Ok(Self {
+            connection,
+            logs,
+            counters,
+            on_commit,
+            failed: None,
+            more: true,
+            swept,
+            _lock: lock,
+        })
     }
 
     /// Runs until every sender is gone.
     pub(super) fn run(mut self, requests: &Receiver<Request>) {
-        let mut more = true;
         loop {
-            let wait = if more { Duration::ZERO } else { SWEEP_EVERY };
+            let wait = if self.more { Duration::ZERO } else { SWEEP_EVERY };
             let first = match requests.recv_timeout(wait) {
                 Ok(request) => Some(request),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -91,7 +101,7 @@ impl Writer {
             if idle || due {
                 self.swept = Instant::now();
                 // A failure shows at the next write, which meets the same disk.
-                more = self.sweep_once().unwrap_or(false);
+                self.more = self.sweep_once().unwrap_or(false);
             }
         }
     }
@@ -232,6 +242,7 @@ impl Writer {
 
     fn sweep_all(&mut self) -> Result<(), Error> {
         while self.sweep_once()? {}
+        self.more = false;
         Ok(())
     }
 
