@@ -157,18 +157,33 @@ async fn answer(
     Path(feed): Path<usize>,
     headers: HeaderMap,
 ) -> Response {
-    let host = host(feed);
-    {
+    let _open = Open::new(&papers, host(feed));
+    // Whoever asks at the same time has a chance to be seen.
+    tokio::task::yield_now().await;
+    papers.came(feed, &headers)
+}
+
+/// A request under way. It ends also where whoever asked has died, and the answer is never made.
+struct Open {
+    papers: Papers,
+    host: String,
+}
+
+impl Open {
+    fn new(papers: &Papers, host: String) -> Self {
         let mut noted = papers.0.noted.lock().unwrap();
         let open = noted.open.entry(host.clone()).or_default();
         *open += 1;
         if *open > 1 {
             noted.wrong.push(format!("{host} saw two requests at once"));
         }
+        Self { papers: papers.clone(), host }
     }
-    // Whoever asks at the same time has a chance to be seen.
-    tokio::task::yield_now().await;
-    let response = papers.came(feed, &headers);
-    *papers.0.noted.lock().unwrap().open.entry(host).or_default() -= 1;
-    response
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let mut noted = self.papers.0.noted.lock().unwrap();
+        *noted.open.entry(std::mem::take(&mut self.host)).or_default() -= 1;
+    }
 }
