@@ -5,14 +5,18 @@
 mod alerts;
 pub mod archive;
 mod articles;
+mod audit;
 mod backtest;
 mod guard;
 mod history;
 mod index;
+mod limit;
 mod page;
 mod probes;
 mod problem;
 pub mod replay;
+mod session;
+mod signin;
 mod sources;
 mod subscriptions;
 mod why;
@@ -46,6 +50,8 @@ pub use index::Index;
 const MAX_PUSH_BYTES: usize = 16 * 1024 * 1024;
 /// Largest other request.
 const MAX_ADMIN_BYTES: usize = 1024 * 1024;
+/// Largest form of a page.
+const MAX_FORM_BYTES: usize = 16 * 1024;
 
 /// What the api works with.
 #[derive(Clone)]
@@ -161,20 +167,34 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .route("/v1/alerts/{id}/retract", post(alerts::retract::<B>))
         .route("/v1/sources", get(sources::list::<B>))
         .route("/v1/topics", get(alerts::topics::<B>))
+        .route("/v1/audit", get(audit::list::<B>))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BYTES));
     let subscriptions = subscriptions::router();
-    let access = shared.settings.access.clone();
+    let (access, clock) = (shared.settings.access.clone(), shared.settings.clock.clone());
+    let door = signin::Door {
+        access: access.clone(),
+        clock: clock.clone(),
+        secure: shared.settings.public_url.starts_with("https:"),
+    };
+    let signing_in = Router::new()
+        .route("/signin", get(signin::page).post(signin::enter))
+        .route("/signout", post(signin::leave))
+        .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
+        .with_state(door);
+    let auditing = middleware::from_fn_with_state(shared.clone(), audit::note::<B>);
     let probes = probes::router(shared.settings.board.clone(), shared.settings.metrics.clone());
     Router::new()
         .merge(articles)
         .merge(admin)
         .merge(subscriptions)
+        .layer(auditing)
         .with_state(shared)
+        .merge(signing_in)
         .merge(probes)
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn(move |request, next| {
-            guard::check(access.clone(), request, next)
+            guard::check((access.clone(), clock.now_ms().div_euclid(1000)), request, next)
         }))
         .layer(middleware::from_fn(problem::count))
 }

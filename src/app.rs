@@ -249,7 +249,9 @@ fn start_api<B: Bus>(
 ) -> anyhow::Result<()> {
     let settings = &parts.config.settings;
     let listen = listener.local_addr()?;
-    let mut access = api::Access::new(listen, settings.open, &settings.public_url)?;
+    let open = settings.open || !settings.tokens.is_empty();
+    let mut access = api::Access::new(listen, open, &settings.public_url)?
+        .with_tokens(settings.tokens.clone(), settings.token_rate);
     for host in &settings.hosts {
         access = access.with_host(host);
     }

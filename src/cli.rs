@@ -11,6 +11,7 @@ mod remote;
 mod rules;
 mod service;
 mod subscriptions;
+mod token;
 mod why;
 
 use std::collections::BTreeMap;
@@ -76,6 +77,7 @@ async fn dispatch(command: Command, with: &Invocation) -> Result<(), Failure> {
         Command::Alerts(args) => remote::alerts(args, with).await,
         Command::Why(args) => why::why(args, with).await,
         Command::WhyNot(args) => why::why_not(args, with).await,
+        Command::Token(args) => token::token(args, with),
         Command::Healthcheck(args) => remote::healthcheck(args, with).await,
         Command::Doctor(args) => Box::pin(service::doctor(args, with)).await,
         Command::Bench(args) => Box::pin(service::bench(args, with)).await,

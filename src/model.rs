@@ -4,6 +4,7 @@
 
 pub mod article;
 pub mod attempt;
+pub mod audit;
 pub mod cap;
 pub mod duration;
 pub mod event;
@@ -13,6 +14,7 @@ pub mod names;
 pub mod rule;
 pub mod subscription;
 pub mod time;
+pub mod token;
 pub mod verdict;
 pub mod version;
 pub mod wire;

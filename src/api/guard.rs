@@ -1,49 +1,113 @@
-//! Who may ask: without tokens only a loopback name, so that no page in a browser can reach the
-//! API by a name of its own.
+//! Who may ask for what.
+//!
+//! Without tokens only a loopback name or the public one is served, so that no page in a browser can
+//! reach the API by a name of its own. With tokens every call names one, or comes from a browser
+//! that signed in with one.
 
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::http::Method;
 use axum::http::StatusCode;
 use axum::http::Uri;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
+use axum::response::Redirect;
 use axum::response::Response;
 
+use crate::api::limit::Limit;
 use crate::api::problem::Problem;
+use crate::api::session;
+use crate::model::token::Scope;
+use crate::model::token::Scopes;
+use crate::model::token::Token;
+use crate::model::token::Tokens;
+use crate::model::token::Unknown;
 
-/// Which names the API answers to.
+/// What changes are written down under where nobody needs a token.
+const LOCAL: &str = "local";
+
+/// Which names the API answers to, and whom.
 #[derive(Clone, Debug)]
 pub struct Access {
     hosts: Vec<String>,
+    tokens: Arc<Tokens>,
+    /// One for each token; none where there is no limit.
+    limits: Arc<Vec<Limit>>,
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(super) struct Who {
+    /// Name of the token; `local` where none is needed.
+    pub(super) name: String,
 }
 
 /// An address that would be open to everybody.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0} is not a loopback address, and everybody who reaches it could read and write: listen on 127.0.0.1, or say --open if the network in front of it is closed"
+    "{0} is not a loopback address, and everybody who reaches it could read and write: make tokens with `wirebell token create`, listen on 127.0.0.1, or say --open if the network in front of it is closed"
 )]
 pub struct TooOpen(SocketAddr);
 
+/// What a request needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    One(Scope),
+    Either(Scope, Scope),
+}
+
 impl Access {
-    /// Checks the address. Beyond loopback it must be said to be `open`. The API answers to
-    /// loopback names and to the host of `public_url`.
+    /// Checks the address. Beyond loopback it must be said to be `open`, or have tokens. The API
+    /// answers to loopback names and to the host of `public_url`.
     pub fn new(listen: SocketAddr, open: bool, public_url: &str) -> Result<Self, TooOpen> {
         if !listen.ip().is_loopback() && !open {
             return Err(TooOpen(listen));
         }
         let public = public_url.parse::<Uri>().ok();
         let hosts = public.and_then(|u| u.host().map(str::to_ascii_lowercase)).into_iter();
-        Ok(Self { hosts: hosts.collect() })
+        let (tokens, limits) = (Arc::new(Tokens::default()), Arc::new(Vec::new()));
+        Ok(Self { hosts: hosts.collect(), tokens, limits })
     }
 
     /// Answers to one more name, such as a service's name in a closed network.
     pub fn with_host(mut self, host: &str) -> Self {
         self.hosts.push(host.to_ascii_lowercase());
         self
+    }
+
+    /// Serves only whoever has one of these tokens, where there are any; each at most `rate` requests
+    /// a second, 0 for no limit.
+    pub fn with_tokens(mut self, tokens: Tokens, rate: u32) -> Self {
+        let now = Instant::now();
+        let limits = tokens.iter().filter(|_| rate > 0).map(|_| Limit::new(rate, now));
+        self.limits = Arc::new(limits.collect());
+        self.tokens = Arc::new(tokens);
+        self
+    }
+
+    /// Whose token this is.
+    pub(super) fn token(&self, text: &str) -> Option<&Token> {
+        self.tokens.find(text).ok()
+    }
+
+    /// Whose session this is; `seconds` is now.
+    fn session(&self, request: &Request, seconds: i64) -> Option<&Token> {
+        let headers = request.headers().get_all(header::COOKIE).iter();
+        let mut cookies = headers
+            .filter_map(|value| value.to_str().ok())
+            .filter_map(|text| session::cookie(text, session::COOKIE));
+        cookies.find_map(|cookie| session::find(&self.tokens, cookie, seconds))
+    }
+
+    fn limit(&self, token: &Token) -> Option<&Limit> {
+        self.limits.get(self.tokens.iter().position(|one| one == token)?)
     }
 
     fn knows(&self, host: &str) -> bool {
@@ -54,28 +118,173 @@ impl Access {
     }
 }
 
-/// Refuses foreign names, and writing calls that a page of another site makes.
-pub(super) async fn check(access: Access, request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
-    let host = text(header::HOST)
-        .map(str::to_owned)
-        .or_else(|| request.uri().authority().map(ToString::to_string));
-    let name = host.as_deref().map(without_port);
-    if !name.is_some_and(|name| access.knows(name)) {
-        let detail = "this name is not served: use 127.0.0.1, localhost or the host of public_url";
-        return Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response();
+impl Need {
+    /// What a path needs where tokens are in force.
+    fn of(method: &Method, path: &str) -> Self {
+        let looks = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        let below = |prefix: &str| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        match path {
+            "/livez" | "/readyz" | "/openapi.json" | "/signin" | "/signout" => Self::Nothing,
+            _ if below("/docs") || below("/assets") => Self::Nothing,
+            "/v1/topics" => Self::Either(Scope::Read, Scope::Subscribe),
+            "/v1/articles" if !looks => Self::One(Scope::Ingest),
+            "/v1/rules/try" | "/v1/rules/backtest" | "/v1/why-not" => Self::One(Scope::Read),
+            "/v1/audit" => Self::One(Scope::Admin),
+            _ if below("/v1/subscriptions") => Self::One(Scope::Subscribe),
+            _ if looks => Self::One(Scope::Read),
+            _ => Self::One(Scope::Admin),
+        }
     }
-    let writes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let foreign = text(header::ORIGIN).is_some_and(|origin| {
-        let origin = origin.parse::<Uri>().ok().and_then(|u| u.host().map(str::to_owned));
-        !origin.is_some_and(|host| access.knows(&host))
-    });
-    if writes && foreign {
-        let detail = "a page of another site may not write here";
-        return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
+
+    fn allowed(self, scopes: &Scopes) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::One(scope) => scopes.allow(scope),
+            Self::Either(one, other) => scopes.allow(one) || scopes.allow(other),
+        }
     }
-    next.run(request).await
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "none",
+            Self::One(scope) | Self::Either(scope, _) => scope.as_str(),
+        }
+    }
+}
+
+/// Refuses whoever may not ask, and writing calls that a page of another site makes. What follows
+/// finds [`Who`] asks among the request's extensions.
+pub(super) async fn check(
+    (access, seconds): (Access, i64),
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let asks = if access.tokens.is_empty() {
+        access.without_tokens(&request).map(|()| Some(Who::local()))
+    } else {
+        access.with_token(&request, seconds)
+    };
+    match asks {
+        Ok(who) => {
+            if let Some(who) = who {
+                request.extensions_mut().insert(who);
+            }
+            next.run(request).await
+        }
+        Err(refusal) => *refusal,
+    }
+}
+
+impl Who {
+    fn local() -> Self {
+        Self { name: LOCAL.to_owned() }
+    }
+}
+
+impl Access {
+    fn without_tokens(&self, request: &Request) -> Result<(), Box<Response>> {
+        let host = host(request);
+        if !host.as_deref().is_some_and(|name| self.knows(name)) {
+            let detail =
+                "this name is not served: use 127.0.0.1, localhost or the host of public_url";
+            return refuse(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+        }
+        let foreign = origin(request).is_some_and(|origin| !origin.is_some_and(|o| self.knows(&o)));
+        if writes(request.method()) && foreign {
+            return refuse(foreign_page());
+        }
+        Ok(())
+    }
+
+    fn with_token(&self, request: &Request, seconds: i64) -> Result<Option<Who>, Box<Response>> {
+        let need = Need::of(request.method(), request.uri().path());
+        let token = match bearer(request) {
+            Some(text) => Some(self.tokens.find(text).map_err(unauthorised)?),
+            None => self.session(request, seconds),
+        };
+        let Some(token) = token else {
+            return if need == Need::Nothing { Ok(None) } else { Err(asked_to_sign_in(request)) };
+        };
+        let by_cookie = bearer(request).is_none();
+        let same = || origin(request).is_none_or(|origin| origin == host(request));
+        if by_cookie && writes(request.method()) && !same() {
+            return refuse(foreign_page());
+        }
+        if !need.allowed(token.scopes()) {
+            let (name, scope) = (token.name(), need.name());
+            let detail = format!("the token {name:?} lacks the scope {scope}");
+            return refuse(Problem::new(StatusCode::FORBIDDEN, detail));
+        }
+        if let Some(Err(wait)) = self.limit(token).map(|limit| limit.take(Instant::now())) {
+            let detail = format!("the token {:?} asks too often", token.name());
+            let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).into_response();
+            let seconds = HeaderValue::from(wait.as_secs().saturating_add(1));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            return Err(Box::new(response));
+        }
+        Ok(Some(Who { name: token.name().to_owned() }))
+    }
+}
+
+fn refuse<T>(problem: Problem) -> Result<T, Box<Response>> {
+    Err(Box::new(problem.into_response()))
+}
+
+fn foreign_page() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "a page of another site may not write here")
+}
+
+fn unauthorised(unknown: Unknown) -> Box<Response> {
+    let detail = match unknown {
+        Unknown::Mistyped => "this token was mistyped or cut: its end does not fit",
+        Unknown::NotKnown => "this token is not among those in force",
+    };
+    challenge(detail)
+}
+
+/// Programs are told what to send, people are led to where they can.
+fn asked_to_sign_in(request: &Request) -> Box<Response> {
+    let path = request.uri().path();
+    let page = request.method() == Method::GET && !path.starts_with("/v1/") && path != "/metrics";
+    if page {
+        let query: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
+        return Box::new(Redirect::to(&format!("/signin?next={query}")).into_response());
+    }
+    challenge("say who asks with `Authorization: Bearer TOKEN`")
+}
+
+fn challenge(detail: &str) -> Box<Response> {
+    let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
+    let bearer = HeaderValue::from_static("Bearer");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+    Box::new(response)
+}
+
+fn bearer(request: &Request) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn writes(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// The name that was asked for, without its port.
+fn host(request: &Request) -> Option<String> {
+    let header = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    let host =
+        header.map(str::to_owned).or_else(|| request.uri().authority().map(ToString::to_string))?;
+    Some(without_port(&host).to_ascii_lowercase())
+}
+
+/// The host of the page that asks, where a page asks; none inside where it has none.
+fn origin(request: &Request) -> Option<Option<String>> {
+    let value = request.headers().get(header::ORIGIN)?;
+    let origin = value.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
+    Some(origin.and_then(|uri| uri.host().map(str::to_ascii_lowercase)))
 }
 
 fn without_port(host: &str) -> &str {
@@ -98,6 +307,28 @@ mod tests {
         assert!(error.contains("--open"), "{error}");
         assert!(Access::new(everywhere, true, "").is_ok());
         assert!(Access::new("[::1]:0".parse().unwrap(), false, "").is_ok());
+    }
+
+    #[test]
+    fn what_a_path_needs_follows_from_what_it_does() {
+        for (method, path, need) in [
+            (Method::GET, "/livez", Need::Nothing),
+            (Method::GET, "/assets/wirebell.css", Need::Nothing),
+            (Method::GET, "/assetsx", Need::One(Scope::Read)),
+            (Method::GET, "/", Need::One(Scope::Read)),
+            (Method::GET, "/metrics", Need::One(Scope::Read)),
+            (Method::POST, "/v1/articles", Need::One(Scope::Ingest)),
+            (Method::GET, "/v1/articles/art_x", Need::One(Scope::Read)),
+            (Method::GET, "/v1/topics", Need::Either(Scope::Read, Scope::Subscribe)),
+            (Method::GET, "/v1/subscriptions/sub_x", Need::One(Scope::Subscribe)),
+            (Method::POST, "/v1/subscriptions", Need::One(Scope::Subscribe)),
+            (Method::POST, "/v1/alerts/alr_x/end", Need::One(Scope::Admin)),
+            (Method::POST, "/v1/rules/backtest", Need::One(Scope::Read)),
+            (Method::GET, "/v1/audit", Need::One(Scope::Admin)),
+            (Method::POST, "/anything", Need::One(Scope::Admin)),
+        ] {
+            assert_eq!(Need::of(&method, path), need, "{method} {path}");
+        }
     }
 
     #[test]

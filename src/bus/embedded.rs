@@ -340,16 +340,17 @@ fn stream_log(stream: Stream) -> usize {
         Stream::Verdicts => 2,
         Stream::Attempts => 3,
         Stream::Buried => 4,
+        Stream::Audit => 5,
     }
 }
 
 fn bucket_log(bucket: Bucket) -> usize {
     match bucket {
-        Bucket::Alerts => 5,
-        Bucket::Subscriptions => 6,
-        Bucket::Deliveries => 7,
-        Bucket::Feeds => 8,
-        Bucket::Leases => 9,
+        Bucket::Alerts => 6,
+        Bucket::Subscriptions => 7,
+        Bucket::Deliveries => 8,
+        Bucket::Feeds => 9,
+        Bucket::Leases => 10,
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Limits {
     pub attempts: Kept,
     /// `buried`: at the size cap the oldest go.
     pub buried: Kept,
+    /// `audit`: at the size cap the oldest go.
+    pub audit: Kept,
     /// Size cap of each bucket, at which new entries are refused.
     pub bucket_bytes: u64,
 }
@@ -71,6 +73,7 @@ impl Default for Limits {
             verdicts: kept(30, 1024),
             attempts: kept(30, 1024),
             buried: kept(90, 512),
+            audit: kept(400, 64),
             bucket_bytes: 512 * MIB,
         }
     }
@@ -85,6 +88,7 @@ impl Limits {
             Stream::Verdicts => self.verdicts,
             Stream::Attempts => self.attempts,
             Stream::Buried => self.buried,
+            Stream::Audit => self.audit,
         }
     }
 }
@@ -99,7 +103,7 @@ pub(crate) fn revisions(stream: Stream) -> Option<u32> {
     match stream {
         Stream::Articles => Some(ARTICLE_REVISIONS),
         Stream::Events | Stream::Verdicts => Some(1),
-        Stream::Attempts | Stream::Buried => None,
+        Stream::Attempts | Stream::Buried | Stream::Audit => None,
     }
 }
 

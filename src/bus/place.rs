@@ -13,6 +13,8 @@ pub enum Stream {
     Attempts,
     /// `wb.buried.>`: what could not be processed.
     Buried,
+    /// `wb.audit.>`: who changed what by hand.
+    Audit,
 }
 
 /// A bucket of records by key.
@@ -32,8 +34,8 @@ pub enum Bucket {
 
 impl Stream {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Articles, Self::Events, Self::Verdicts, Self::Attempts, Self::Buried];
+    pub const ALL: [Self; 6] =
+        [Self::Articles, Self::Events, Self::Verdicts, Self::Attempts, Self::Buried, Self::Audit];
 
     /// The stream's name.
     pub fn name(self) -> &'static str {
@@ -43,6 +45,7 @@ impl Stream {
             Self::Verdicts => "verdicts",
             Self::Attempts => "attempts",
             Self::Buried => "buried",
+            Self::Audit => "audit",
         }
     }
 
@@ -54,6 +57,7 @@ impl Stream {
             Self::Verdicts => "wb.verdict.",
             Self::Attempts => "wb.attempt.",
             Self::Buried => "wb.buried.",
+            Self::Audit => "wb.audit.",
         }
     }
 }

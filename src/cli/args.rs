@@ -13,6 +13,8 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 
+use crate::model::token::Scopes;
+
 /// Watches the news and rings the people who asked.
 #[derive(Debug, Parser)]
 #[command(name = "wirebell", version, about, max_term_width = 100)]
@@ -65,6 +67,8 @@ pub(super) enum Command {
     Why(Why),
     /// Why an article did not reach a subscription
     WhyNot(WhyNot),
+    /// Make a token for the API
+    Token(Token),
     /// Whether a worker is ready, for containers
     Healthcheck(Healthcheck),
     /// Examine the installation
@@ -140,6 +144,31 @@ pub(super) enum Which {
     Notifier,
     /// HTTP
     Api,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Token {
+    #[command(subcommand)]
+    pub(super) does: TokenDoes,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenDoes {
+    /// Print a new token, and on standard error the line for `tokens` that knows it by its digest
+    Create(TokenCreate),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct TokenCreate {
+    /// What it is called in the log and the audit
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+    /// What it may do: ingest, read, subscribe, admin, joined by commas
+    #[arg(long, value_name = "SCOPES", default_value = "read,subscribe")]
+    pub(super) scopes: Scopes,
+    /// Append the line to this file, which `tokens_file` names
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,5 +1,6 @@
 //! `wirebell.yaml`, its variables and flags.
 
+mod access;
 mod egress;
 
 use std::collections::BTreeMap;
@@ -16,15 +17,19 @@ use crate::config::Overrides;
 use crate::delivery::endpoint::Ttls;
 use crate::egress::Policy;
 use crate::model::duration;
+use crate::model::token::Tokens;
 use crate::rules;
 use crate::rules::Level;
 use crate::rules::Problem;
 use crate::rules::yaml;
 
 /// Every setting, by its path.
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 26] = [
     "listen",
     "open",
+    "tokens",
+    "tokens_file",
+    "token_rate",
     "hosts",
     "public_url",
     "data",
@@ -55,6 +60,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Serve whoever reaches the address.
     pub open: bool,
+    /// Who may ask for what; nobody needs one where there is none.
+    pub tokens: Tokens,
+    /// Most requests a second with one token; 0 for no limit.
+    pub token_rate: u32,
     /// More names the API answers to.
     pub hosts: Vec<String>,
     /// Base of links, without a slash at its end.
@@ -212,6 +221,8 @@ impl Layered<'_> {
     fn check(mut self) -> Option<Settings> {
         let listen = self.parse("listen", "an address and port such as 127.0.0.1:8080");
         let open = self.parse("open", "true or false");
+        let tokens = self.tokens();
+        let token_rate = self.number("token_rate", 0, 100_000);
         let public_url = self.text("public_url");
         let grace = self.duration("grace", 1, 300);
         let lease = self.duration("lease", 1, 60);
@@ -244,6 +255,8 @@ impl Layered<'_> {
         Some(Settings {
             listen: listen?,
             open: open?,
+            tokens: tokens?,
+            token_rate: u32::try_from(token_rate?).ok()?,
             hosts: self.list("hosts"),
             public_url: public_url.trim_end_matches('/').to_owned(),
             data: PathBuf::from(self.text("data")),
@@ -393,7 +406,9 @@ pub(crate) mod tests {
     fn every_bad_value_is_reported_with_its_range() {
         let file = "listen: here\ndelivery:\n  timeout: 5m\n  max_in_flight: 0\n  host_in_flight: -1\n\
                     \x20 ttl_info: 60d\nlog_format: xml\n\
-                    egress: {connects_per_host: 0, ca_file: nowhere.pem}\n";
+                    egress: {connects_per_host: 0, ca_file: nowhere.pem}\n\
+                    tokens: [desk:reed:secret-secret]\ntokens_file: missing.tokens\n\
+                    token_rate: -1\n";
         let problems = settings(file, &[("WIREBELL_EGRESS_ALLOW", "10.0.0.0/99")]).unwrap_err();
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
         let all = all.join("\n");
@@ -407,6 +422,9 @@ pub(crate) mod tests {
             "text or json",
             "1 to 10000",
             "nowhere.pem",
+            "0 to 100000",
+            "reed",
+            "missing.tokens",
         ] {
             assert!(all.contains(part), "{part} in {all}");
         }

@@ -68,6 +68,11 @@ pub fn buried(worker: &str, reason: &str, origin: &str) -> String {
     format!("wb.buried.{}.{}.{origin}", encode(worker), encode(reason))
 }
 
+/// Subject of the changes that somebody made by hand.
+pub fn audit(who: &str) -> String {
+    format!("wb.audit.{}", encode(who))
+}
+
 /// Key of an alert's state.
 pub fn alert_key(rule: &RuleId, key: &Key, nature: Nature) -> String {
     format!("{rule}/{}/{}", encode(key.as_str()), nature.as_str())

@@ -30,6 +30,8 @@ pub const EVENT_LATENCY_SECONDS: &str = "wirebell_event_latency_seconds";
 pub const ATTEMPTS: &str = "wirebell_delivery_attempts_total";
 /// Attempts that were not logged.
 pub const ATTEMPTS_DROPPED: &str = "wirebell_attempts_dropped_total";
+/// Changes by hand that could not be written down.
+pub const AUDIT_LOST: &str = "wirebell_audit_lost_total";
 /// Requests under way.
 pub const DELIVERY_UNDER_WAY: &str = "wirebell_delivery_under_way";
 /// Subscriptions behind the log's end.

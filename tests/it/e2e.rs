@@ -1,5 +1,6 @@
 //! The program as its users run it: real processes, a real server, real HTTP.
 
+mod access;
 mod bad_input;
 mod cap_index;
 mod chaos;

@@ -3,6 +3,9 @@
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
 use bytes::Bytes;
 use serde_json::Value;
 use serde_json::json;
@@ -69,7 +72,7 @@ struct Told {
 pub(super) async fn create<B: Bus>(
     State(app): State<App<B>>,
     request: Request,
-) -> Result<(StatusCode, axum::Json<Value>), Problem> {
+) -> Result<Response, Problem> {
     let content = content_type(request.headers());
     let content = content.as_deref().unwrap_or("application/json");
     let many =
@@ -89,17 +92,14 @@ pub(super) async fn create<B: Bus>(
     if many { create_many(&app, bytes, begin).await } else { create_one(&app, &bytes, begin).await }
 }
 
-async fn create_one<B: Bus>(
-    app: &App<B>,
-    bytes: &[u8],
-    begin: Begin,
-) -> Result<(StatusCode, axum::Json<Value>), Problem> {
+async fn create_one<B: Bus>(app: &App<B>, bytes: &[u8], begin: Begin) -> Result<Response, Problem> {
     let draft = Judge::of(app).draft(read_json(bytes)?).map_err(Problem::invalid)?;
     let (subscription, secret) = draft.begin(begin)?;
     app.bus.put(Bucket::Subscriptions, put(&subscription, None)).await?;
     let mut body = json!(shown(&subscription, None));
     body["secret"] = json!(secret);
-    Ok((StatusCode::CREATED, axum::Json(body)))
+    let location = format!("/v1/subscriptions/{}", subscription.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(body)).into_response())
 }
 
 /// Each line stands for itself. Subscriptions that were written are told with their secrets even
@@ -108,7 +108,7 @@ async fn create_many<B: Bus>(
     app: &App<B>,
     bytes: Bytes,
     begin: Begin,
-) -> Result<(StatusCode, axum::Json<Value>), Problem> {
+) -> Result<Response, Problem> {
     let judge = Judge::of(app);
     let reading = tokio::task::spawn_blocking(move || lines(&judge, &bytes));
     let lines = reading.await.map_err(|_| broken("reading the definitions failed"))??;
@@ -133,7 +133,8 @@ async fn create_many<B: Bus>(
     told.rejected.sort_by_key(|one| one["index"].as_u64());
     let nothing = told.created.is_empty() && !told.rejected.is_empty();
     let status = if nothing { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::CREATED };
-    Ok((status, axum::Json(json!({"created": told.created, "rejected": told.rejected}))))
+    let told = json!({"created": told.created, "rejected": told.rejected});
+    Ok((status, axum::Json(told)).into_response())
 }
 
 async fn write<B: Bus>(

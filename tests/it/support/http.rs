@@ -20,6 +20,17 @@ pub(crate) fn send(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Option<(u16, Vec<u8>)> {
+    exchange(address, method, path, headers, body).map(|(status, _, body)| (status, body))
+}
+
+/// The same with the head of the answer, in small letters.
+pub(crate) fn exchange(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Option<(u16, String, Vec<u8>)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
@@ -40,5 +51,5 @@ pub(crate) fn send(
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
     });
     let body = answer[end + 4..].to_vec();
-    length.is_none_or(|l| l == body.len()).then_some((status, body))
+    length.is_none_or(|l| l == body.len()).then(|| (status, head.to_ascii_lowercase(), body))
 }

@@ -1,0 +1,133 @@
+//! Who changed what, and when: written down with every change that is made by hand.
+
+use std::str::FromStr;
+
+use axum::extract::MatchedPath;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::Method;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::api::App;
+use crate::api::guard::Who;
+use crate::api::page;
+use crate::api::problem::Problem;
+use crate::api::problem::Query;
+use crate::bus::Bus;
+use crate::bus::Expect;
+use crate::bus::From;
+use crate::bus::Item;
+use crate::bus::Record;
+use crate::bus::Selection;
+use crate::bus::Stream;
+use crate::bus::Until;
+use crate::model::Time;
+use crate::model::Version;
+use crate::model::audit::Change;
+use crate::model::names;
+use crate::telemetry::logs::chain;
+use crate::telemetry::metric;
+
+/// Longest target written down.
+const MAX_TARGET: usize = 500;
+/// Writing calls that change nothing but what they bring: articles have an archive of their own, and
+/// the others only look.
+const NOT_CHANGES: [&str; 4] =
+    ["/v1/articles", "/v1/rules/try", "/v1/rules/backtest", "/v1/why-not"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuditQuery {
+    /// Only what came before this position.
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+/// Writes down what was changed, before the answer goes out. A change stands though it could not be
+/// written down: that is told in the log and counted.
+pub(super) async fn note<B: Bus>(
+    State(app): State<App<B>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(mut change) = change(&request) else { return next.run(request).await };
+    let response = next.run(request).await;
+    if !response.status().is_success() {
+        return response;
+    }
+    change.at = Time::from_millis(app.settings.clock.now_ms());
+    change.status = response.status().as_u16();
+    let made = response.headers().get(header::LOCATION).and_then(|made| made.to_str().ok());
+    if let Some(made) = made {
+        change.target = made.to_owned();
+    }
+    let (who, action, target) = (&change.who, &change.action, &change.target);
+    tracing::info!(who, action, target, "Changed by hand");
+    let payload = serde_json::to_vec(&change).expect("plain data has a JSON form");
+    let record = Record { subject: names::audit(&change.who), payload: Bytes::from(payload) };
+    if let Err(error) = app.bus.publish(Stream::Audit, record, Expect::Any).await {
+        metrics::counter!(metric::AUDIT_LOST).increment(1);
+        tracing::error!(error = chain(&error), "A change could not be written down");
+    }
+    response
+}
+
+/// What a request would change; none where it only looks or brings articles.
+fn change(request: &Request) -> Option<Change> {
+    let method = request.method();
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return None;
+    }
+    let path = request.extensions().get::<MatchedPath>()?.as_str();
+    let who = request.extensions().get::<Who>()?;
+    let target = request.uri().path().chars().take(MAX_TARGET).collect();
+    (!NOT_CHANGES.contains(&path)).then(|| Change {
+        v: Version,
+        at: Time::from_millis(0),
+        who: who.name.clone(),
+        action: format!("{method} {path}"),
+        target,
+        status: 0,
+    })
+}
+
+/// `GET /v1/audit`: the newest first.
+pub(super) async fn list<B: Bus>(
+    State(app): State<App<B>>,
+    Query(query): Query<AuditQuery>,
+) -> Result<axum::Json<Value>, Problem> {
+    let limit = page::limit(query.limit);
+    let cursor = query.cursor.as_deref().map(u64::from_str).transpose();
+    let bad = |_| Problem::new(StatusCode::BAD_REQUEST, "cursor is not one of a page before");
+    let cursor = cursor.map_err(bad)?;
+    let end = app.bus.end(Stream::Audit).await?.saturating_add(1);
+    let before = cursor.unwrap_or(end).min(end);
+    let stretch = u64::try_from(limit).unwrap_or(u64::MAX);
+    let after = before.saturating_sub(stretch).saturating_sub(1);
+    let filter = format!("{}>", Stream::Audit.prefix());
+    let selection = Selection { from: From::After(after), until: Until::End, filter };
+    let mut reader = app.bus.read(Stream::Audit, selection).await?;
+    let (mut found, mut first) = (Vec::new(), after == 0);
+    while let Some(item) = reader.next().await {
+        match item? {
+            Item::Record(stored) if stored.seq < before => {
+                let Ok(change) = serde_json::from_slice::<Change>(&stored.payload) else {
+                    continue;
+                };
+                found.push(change);
+            }
+            Item::Record(_) => break,
+            Item::Overtaken { .. } => first = true,
+        }
+    }
+    found.reverse();
+    let next = (!first && before > 1).then(|| after.saturating_add(1).to_string());
+    Ok(axum::Json(json!({"data": found, "next_cursor": next})))
+}
