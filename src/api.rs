@@ -5,16 +5,21 @@
 mod alerts;
 pub mod archive;
 mod articles;
+mod attempts;
 mod audit;
 mod backtest;
+mod backward;
+mod events;
 mod guard;
 mod history;
 mod index;
 mod limit;
+mod live;
 mod page;
 mod probes;
 mod problem;
 pub mod replay;
+mod rules;
 mod session;
 mod signin;
 mod sources;
@@ -99,6 +104,8 @@ struct Shared<B> {
     index: Index,
     /// Where subscribers who pull have got to in the log.
     pulled: subscriptions::Pulled,
+    /// Those who listen to events.
+    listeners: Arc<Semaphore>,
     /// One backtest at a time: it takes a core.
     backtests: Arc<Semaphore>,
     stop: CancellationToken,
@@ -124,6 +131,7 @@ pub async fn run<B: Bus>(
         settings,
         index: index.clone(),
         pulled: subscriptions::Pulled::default(),
+        listeners: Arc::new(Semaphore::new(live::MAX_LISTENERS)),
         backtests: Arc::new(Semaphore::new(1)),
         stop: stop.clone(),
     });
@@ -154,7 +162,7 @@ pub async fn run_probes(
 
 fn router<B: Bus>(shared: App<B>) -> Router {
     let articles = Router::new()
-        .route("/v1/articles", post(articles::push::<B>))
+        .route("/v1/articles", post(articles::push::<B>).get(articles::list::<B>))
         .route("/v1/articles/{id}", get(articles::show::<B>))
         .route("/v1/rules/backtest", post(backtest::backtest::<B>))
         .layer(DefaultBodyLimit::max(MAX_PUSH_BYTES));
@@ -165,6 +173,10 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .route("/v1/why-not", get(why_not::show::<B>).post(why_not::compare::<B>))
         .route("/v1/alerts/{id}/end", post(alerts::end::<B>))
         .route("/v1/alerts/{id}/retract", post(alerts::retract::<B>))
+        .route("/v1/attempts", get(attempts::list::<B>))
+        .route("/v1/events", get(events::list::<B>))
+        .route("/v1/rules", get(rules::list::<B>))
+        .route("/v1/rules/try", post(rules::attempt::<B>))
         .route("/v1/sources", get(sources::list::<B>))
         .route("/v1/topics", get(alerts::topics::<B>))
         .route("/v1/audit", get(audit::list::<B>))

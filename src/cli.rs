@@ -11,6 +11,7 @@ mod remote;
 mod rules;
 mod service;
 mod subscriptions;
+mod tap;
 mod token;
 mod why;
 
@@ -74,6 +75,7 @@ async fn dispatch(command: Command, with: &Invocation) -> Result<(), Failure> {
         Command::Push(args) => remote::push(args, with).await,
         Command::Subscribe(args) => subscriptions::subscribe(args, with).await,
         Command::Subscriptions(args) => subscriptions::subscriptions(args, with).await,
+        Command::Tap(args) => tap::tap(args, with).await,
         Command::Alerts(args) => remote::alerts(args, with).await,
         Command::Why(args) => why::why(args, with).await,
         Command::WhyNot(args) => why::why_not(args, with).await,

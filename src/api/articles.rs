@@ -5,14 +5,19 @@ use std::collections::BTreeSet;
 use axum::extract::Path;
 use axum::extract::Request;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::api::App;
+use crate::api::backward::Look;
 use crate::api::history;
+use crate::api::live;
 use crate::api::problem::Fault;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
@@ -21,6 +26,7 @@ use crate::api::problem::content_type;
 use crate::bus::Bucket;
 use crate::bus::Bus;
 use crate::bus::From;
+use crate::bus::Stored;
 use crate::bus::Stream;
 use crate::feed;
 use crate::feed::Draft;
@@ -29,15 +35,20 @@ use crate::feed::Rejected;
 use crate::feed::charset;
 use crate::model::Article;
 use crate::model::ArticleId;
+use crate::model::SourceId;
 use crate::model::Time;
 use crate::model::Verdict;
 use crate::model::id::SHARDS;
 use crate::model::id::shard_of;
+use crate::model::names;
 use crate::source;
 use crate::source::Origin;
+use crate::text::sentence::excerpt;
 
 /// Most articles of one request.
 const MAX_ARTICLES: usize = 10_000;
+/// Longest excerpt in the list.
+const EXCERPT_CHARS: usize = 280;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -138,6 +149,44 @@ fn form(request: &Request) -> Result<Form, Problem> {
 fn charset(request: &Request) -> Option<String> {
     let value = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
     charset::label(value).map(str::to_owned)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    source: Option<SourceId>,
+    /// For those who listen: the last position that is known.
+    after: Option<String>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /v1/articles`: revisions, the last received first, without their bodies; or with `Accept:
+/// text/event-stream` live.
+pub(super) async fn list<B: Bus>(
+    State(app): State<App<B>>,
+    headers: HeaderMap,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, Problem> {
+    let source = query.source.map_or_else(|| "*".to_owned(), |s| names::encode(s.as_str()));
+    let filter = format!("wb.article.{source}.*");
+    if live::wanted(&headers) {
+        let after = live::position(&headers, query.after.as_deref())?;
+        let tell = |stored: &Stored| Some(("article", listed(stored)?));
+        return live::listen(&app, (Stream::Articles, filter), after, tell).await;
+    }
+    let look = Look::new(Stream::Articles, filter, query.cursor.as_deref(), query.limit)?;
+    Ok(look.page(&app, listed).await?.json().into_response())
+}
+
+fn listed(stored: &Stored) -> Option<Value> {
+    let article = serde_json::from_slice::<Article>(&stored.payload).ok()?;
+    let excerpt = excerpt(&article.body, EXCERPT_CHARS);
+    let mut shown = json!(article);
+    let fields = shown.as_object_mut()?;
+    fields.remove("body");
+    fields.insert("excerpt".to_owned(), json!(excerpt));
+    Some(shown)
 }
 
 #[derive(Deserialize)]

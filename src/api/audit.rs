@@ -1,33 +1,25 @@
 //! Who changed what, and when: written down with every change that is made by hand.
 
-use std::str::FromStr;
-
 use axum::extract::MatchedPath;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::Method;
-use axum::http::StatusCode;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::json;
 
 use crate::api::App;
+use crate::api::backward::Look;
 use crate::api::guard::Who;
-use crate::api::page;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::bus::Bus;
 use crate::bus::Expect;
-use crate::bus::From;
-use crate::bus::Item;
 use crate::bus::Record;
-use crate::bus::Selection;
 use crate::bus::Stream;
-use crate::bus::Until;
 use crate::model::Time;
 use crate::model::Version;
 use crate::model::audit::Change;
@@ -103,31 +95,8 @@ pub(super) async fn list<B: Bus>(
     State(app): State<App<B>>,
     Query(query): Query<AuditQuery>,
 ) -> Result<axum::Json<Value>, Problem> {
-    let limit = page::limit(query.limit);
-    let cursor = query.cursor.as_deref().map(u64::from_str).transpose();
-    let bad = |_| Problem::new(StatusCode::BAD_REQUEST, "cursor is not one of a page before");
-    let cursor = cursor.map_err(bad)?;
-    let end = app.bus.end(Stream::Audit).await?.saturating_add(1);
-    let before = cursor.unwrap_or(end).min(end);
-    let stretch = u64::try_from(limit).unwrap_or(u64::MAX);
-    let after = before.saturating_sub(stretch).saturating_sub(1);
     let filter = format!("{}>", Stream::Audit.prefix());
-    let selection = Selection { from: From::After(after), until: Until::End, filter };
-    let mut reader = app.bus.read(Stream::Audit, selection).await?;
-    let (mut found, mut first) = (Vec::new(), after == 0);
-    while let Some(item) = reader.next().await {
-        match item? {
-            Item::Record(stored) if stored.seq < before => {
-                let Ok(change) = serde_json::from_slice::<Change>(&stored.payload) else {
-                    continue;
-                };
-                found.push(change);
-            }
-            Item::Record(_) => break,
-            Item::Overtaken { .. } => first = true,
-        }
-    }
-    found.reverse();
-    let next = (!first && before > 1).then(|| after.saturating_add(1).to_string());
-    Ok(axum::Json(json!({"data": found, "next_cursor": next})))
+    let look = Look::new(Stream::Audit, filter, query.cursor.as_deref(), query.limit)?;
+    let page = look.page(&app, |stored| serde_json::from_slice::<Change>(&stored.payload).ok());
+    Ok(page.await?.json())
 }

@@ -132,7 +132,7 @@ impl Need {
             "/v1/articles" if !looks => Self::One(Scope::Ingest),
             "/v1/rules/try" | "/v1/rules/backtest" | "/v1/why-not" => Self::One(Scope::Read),
             "/v1/audit" => Self::One(Scope::Admin),
-            _ if below("/v1/subscriptions") => Self::One(Scope::Subscribe),
+            _ if below("/v1/subscriptions") || below("/v1/attempts") => Self::One(Scope::Subscribe),
             _ if looks => Self::One(Scope::Read),
             _ => Self::One(Scope::Admin),
         }

@@ -61,6 +61,8 @@ pub(super) enum Command {
     Subscribe(subscriptions::Subscribe),
     /// Look after subscriptions
     Subscriptions(subscriptions::Subscriptions),
+    /// Watch what passes: articles, events or attempts, as they are written
+    Tap(Tap),
     /// Look at alerts
     Alerts(Alerts),
     /// Why an alert is: its articles, its events, and who was told when
@@ -249,6 +251,28 @@ pub(super) struct Push {
     /// Article files; - for standard input
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Tap {
+    #[command(flatten)]
+    pub(super) api: Api,
+    /// What to watch
+    #[arg(value_enum)]
+    pub(super) what: Tapped,
+    /// Begin after this position instead of now; 0 for the first that is kept
+    #[arg(long, value_name = "POSITION")]
+    pub(super) after: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Tapped {
+    /// What came in
+    Articles,
+    /// What happened to alerts
+    Events,
+    /// What was tried for subscriptions
+    Attempts,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,8 +1,10 @@
 //! The API's client.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http::Method;
 use http::Request;
 use http::StatusCode;
@@ -21,6 +23,8 @@ use crate::cli::exit::Failure;
 
 const DEFAULT: &str = "http://127.0.0.1:8080";
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// Pause before a connection that broke is made again.
+const AGAIN: Duration = Duration::from_secs(1);
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// Talks to one API.
@@ -104,6 +108,47 @@ impl Client {
     ) -> Result<(), Failure> {
         let body = Some(("application/json", Bytes::from(body.to_string())));
         let request = self.request(Method::POST, path, body)?;
+        self.read_lines(request, &mut take).await
+    }
+
+    /// Hears what a log tells, for ever. A connection that breaks is made again where it ended; only
+    /// the first may fail.
+    pub(super) async fn hear(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&str) -> Result<(), Failure>,
+    ) -> Result<Infallible, Failure> {
+        let mut last: Option<String> = None;
+        let mut heard = false;
+        loop {
+            let mut request = self.request(Method::GET, path, None)?;
+            let headers = request.headers_mut();
+            headers.insert("accept", HeaderValue::from_static("text/event-stream"));
+            if let Some(id) = last.as_deref().and_then(|id| id.parse().ok()) {
+                headers.insert("last-event-id", id);
+            }
+            let ended = self
+                .read_lines(request, &mut |line| {
+                    heard = true;
+                    let line = String::from_utf8_lossy(line);
+                    if let Some(id) = line.strip_prefix("id: ") {
+                        last = Some(id.trim_end().to_owned());
+                    }
+                    line.strip_prefix("data: ").map_or(Ok(()), |data| take(data.trim_end()))
+                })
+                .await;
+            match ended {
+                Err(failure) if !heard => return Err(failure),
+                _ => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+
+    async fn read_lines(
+        &self,
+        request: Request<Full<Bytes>>,
+        take: &mut impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let silence = || self.away("no answer in time");
         let response = tokio::time::timeout(TIMEOUT, self.hyper.request(request)).await;
         let response = response.map_err(|_| silence())?.map_err(|e| self.away(&e.to_string()))?;

@@ -10,6 +10,7 @@ mod feeds;
 pub(crate) mod flow;
 mod full_disk;
 mod listed;
+mod live;
 mod messages;
 mod past;
 mod reload;

@@ -10,7 +10,6 @@ use serde_json::json;
 
 use crate::api::App;
 use crate::api::page;
-use crate::api::problem::Fault;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::api::subscriptions::Shown;
@@ -78,13 +77,8 @@ async fn look_up<B: Bus>(app: App<B>, subscription: Subscription) -> Result<Show
 
 fn place(cursor: &str) -> Result<(i64, String), Problem> {
     let parts = cursor.split_once("-sub_").and_then(|(ms, id)| Some((ms.parse().ok()?, id)));
-    let (ms, id): (i64, &str) = parts.ok_or_else(bad_cursor)?;
+    let (ms, id): (i64, &str) = parts.ok_or_else(page::bad_cursor)?;
     Ok((ms, format!("sub_{id}")))
-}
-
-/// A cursor that we did not give.
-pub(super) fn bad_cursor() -> Problem {
-    Problem::invalid(vec![Fault::new("?cursor", "take next_cursor of the page before")])
 }
 
 #[cfg(test)]

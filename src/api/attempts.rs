@@ -1,0 +1,50 @@
+//! What is tried for all subscriptions: the newest first, and live.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::api::App;
+use crate::api::backward::Look;
+use crate::api::live;
+use crate::api::problem::Problem;
+use crate::api::problem::Query;
+use crate::bus::Bus;
+use crate::bus::Stored;
+use crate::bus::Stream;
+use crate::model::Attempt;
+use crate::model::attempt::Outcome;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AttemptsQuery {
+    outcome: Option<Outcome>,
+    /// For those who listen: the last position that is known.
+    after: Option<String>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /v1/attempts`: a list, or with `Accept: text/event-stream` live.
+pub(super) async fn list<B: Bus>(
+    State(app): State<App<B>>,
+    headers: HeaderMap,
+    Query(query): Query<AttemptsQuery>,
+) -> Result<Response, Problem> {
+    let outcome = query.outcome;
+    let pick = move |stored: &Stored| {
+        let attempt = serde_json::from_slice::<Attempt>(&stored.payload).ok()?;
+        outcome.is_none_or(|outcome| outcome == attempt.outcome).then_some(attempt)
+    };
+    let filter = format!("{}>", Stream::Attempts.prefix());
+    if live::wanted(&headers) {
+        let after = live::position(&headers, query.after.as_deref())?;
+        let tell = move |stored: &Stored| Some(("attempt", json!(pick(stored)?)));
+        return live::listen(&app, (Stream::Attempts, filter), after, tell).await;
+    }
+    let look = Look::new(Stream::Attempts, filter, query.cursor.as_deref(), query.limit)?;
+    Ok(look.page(&app, pick).await?.json().into_response())
+}

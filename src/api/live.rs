@@ -1,0 +1,106 @@
+//! Records of a log as they are written, as server-sent events.
+//!
+//! A client is served as fast as it takes them: they stay in the log until then. The stream ends with
+//! the process, or where the log cannot be read; a client that asks again with the last id misses
+//! nothing.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::response::sse::Event;
+use axum::response::sse::KeepAlive;
+use axum::response::sse::Sse;
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde_json::Value;
+
+use crate::api::App;
+use crate::api::problem::Fault;
+use crate::api::problem::Problem;
+use crate::bus::Bus;
+use crate::bus::From;
+use crate::bus::Item;
+use crate::bus::Selection;
+use crate::bus::Stored;
+use crate::bus::Stream;
+use crate::bus::Until;
+
+/// Most clients that listen at once.
+pub(super) const MAX_LISTENERS: usize = 256;
+/// How often a client that hears nothing hears that somebody is there.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a browser waits before it asks again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Whether a client wants to listen.
+pub(super) fn wanted(headers: &HeaderMap) -> bool {
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accepts.is_some_and(|value| value.contains("text/event-stream"))
+}
+
+/// The position a client knows: of the last event it heard, or what it asks for.
+pub(super) fn position(headers: &HeaderMap, after: Option<&str>) -> Result<Option<u64>, Problem> {
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let wrong = |_| {
+        let message = "is no position: take the id of an event, or next_cursor of a page";
+        Problem::invalid(vec![Fault::new("?after", message)])
+    };
+    last.or(after).map(u64::from_str).transpose().map_err(wrong)
+}
+
+/// Listens to a log from a position on, or from its end. `tell` gives the type and the data of what
+/// is told of a record.
+pub(super) async fn listen<B: Bus>(
+    app: &App<B>,
+    (stream, filter): (Stream, String),
+    after: Option<u64>,
+    tell: impl Fn(&Stored) -> Option<(&'static str, Value)> + Send + Sync + 'static,
+) -> Result<Response, Problem> {
+    let Ok(place) = app.listeners.clone().try_acquire_owned() else {
+        let detail = "as many clients as are served at once listen already";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+    };
+    let after = match after {
+        Some(after) => after,
+        None => app.bus.end(stream).await?,
+    };
+    let selection = Selection { from: From::After(after), until: Until::Forever, filter };
+    let reader = app.bus.read(stream, selection).await?;
+    let held = Arc::new((place, app.stop.clone(), tell));
+    let begin = stream::iter([Ok::<Event, Infallible>(Event::default().retry(RETRY))]);
+    let going = stream::unfold((reader, held), |(mut reader, held)| async move {
+        let (_, stop, tell) = &*held;
+        loop {
+            let item = tokio::select! {
+                biased;
+                () = stop.cancelled() => return None,
+                item = reader.next() => item?,
+            };
+            if let Some(event) = told(item.ok()?, tell) {
+                return Some((Ok(event), (reader, held)));
+            }
+        }
+    });
+    let alive = KeepAlive::new().interval(HEARTBEAT);
+    Ok(Sse::new(begin.chain(going)).keep_alive(alive).into_response())
+}
+
+fn told(item: Item, tell: &impl Fn(&Stored) -> Option<(&'static str, Value)>) -> Option<Event> {
+    match item {
+        Item::Record(stored) => {
+            let (kind, data) = tell(&stored)?;
+            Some(Event::default().id(stored.seq.to_string()).event(kind).data(data.to_string()))
+        }
+        Item::Overtaken { .. } => {
+            let what = "what came before is no longer kept";
+            Some(Event::default().event("overtaken").data(what))
+        }
+    }
+}
