@@ -5,6 +5,7 @@ mod client;
 mod exit;
 mod inspect;
 mod local;
+mod manual;
 mod output;
 mod past;
 mod remote;
@@ -66,6 +67,9 @@ async fn dispatch(command: Command, with: &Invocation) -> Result<(), Failure> {
         Command::Demo(args) => Box::pin(service::demo(args)).await,
         Command::Run(args) => Box::pin(service::run(args, with)).await,
         Command::Worker(args) => Box::pin(service::worker(args, with)).await,
+        Command::Config(args::ConfigDoes::Show(args)) => service::settings(&args, with),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
         Command::Check(args) => local::check(&args, with),
         Command::Rules(args) => rules::rules(&args, with).await,
         Command::Match(args) => local::matches(&args, with),

@@ -34,6 +34,8 @@ pub use rule_tests::Tested;
 pub use rule_tests::test_rules;
 pub use settings::Nats;
 pub use settings::Settings;
+pub use settings::Shown;
+pub use settings::show;
 
 /// The defaults, commented: the file that is shipped.
 pub const DEFAULTS: &str = include_str!("../config/wirebell.yaml");

@@ -12,6 +12,7 @@ use clap::Args as ClapArgs;
 use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
+use clap_complete::Shell;
 
 use crate::model::token::Scopes;
 
@@ -43,6 +44,9 @@ pub(super) enum Command {
     Run(Run),
     /// One worker against NATS
     Worker(Worker),
+    /// Show the settings in force, and where each was set
+    #[command(subcommand)]
+    Config(ConfigDoes),
     /// Check all configuration and report every problem at once
     Check(Check),
     /// Rule files: test, lint, try a query, JSON Schema
@@ -71,6 +75,10 @@ pub(super) enum Command {
     WhyNot(WhyNot),
     /// Make a token for the API
     Token(Token),
+    /// Print what a shell needs to complete commands
+    Completions(Completions),
+    /// Write a manual page for each command into a folder
+    Man(Man),
     /// Whether a worker is ready, for containers
     Healthcheck(Healthcheck),
     /// Examine the installation
@@ -146,6 +154,35 @@ pub(super) enum Which {
     Notifier,
     /// HTTP
     Api,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigDoes {
+    /// One setting a line; what is secret is hidden
+    Show(ConfigShow),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ConfigShow {
+    /// Also where each was set: a flag, a variable, a line of a file, or the default
+    #[arg(long)]
+    pub(super) origin: bool,
+    #[command(flatten)]
+    pub(super) service: Service,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Completions {
+    /// Which shell
+    #[arg(value_enum)]
+    pub(super) shell: Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Man {
+    /// The folder, which is made where it is not there
+    #[arg(value_name = "DIR")]
+    pub(super) folder: PathBuf,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -36,7 +36,8 @@ const SECRET_WAIT: Duration = Duration::from_secs(120);
 /// Where a worker finds NATS if nobody says.
 const NATS: &str = "nats://127.0.0.1:4222";
 
-fn load(service: &args::Service, with: &Invocation) -> Result<Config, Failure> {
+/// The folder's files, and the settings that flags and variables say.
+fn told(service: &args::Service, with: &Invocation) -> Result<(config::Files, Overrides), Failure> {
     let named = service.config.is_some();
     let dir = service.config.clone().unwrap_or_else(|| PathBuf::from("config"));
     let files = config::read_dir(&dir, named)
@@ -57,7 +58,26 @@ fn load(service: &args::Service, with: &Invocation) -> Result<Config, Failure> {
             overrides.flags.insert(key.to_owned(), value);
         }
     }
+    Ok((files, overrides))
+}
+
+fn load(service: &args::Service, with: &Invocation) -> Result<Config, Failure> {
+    let (files, overrides) = told(service, with)?;
     config::load(&files, &overrides).map_err(|problems| Failure::problems(&problems))
+}
+
+/// `wirebell config show`
+pub(super) fn settings(args: &args::ConfigShow, with: &Invocation) -> Result<(), Failure> {
+    let (files, overrides) = told(&args.service, with)?;
+    let shown = config::show(files.settings.as_ref(), &overrides)
+        .map_err(|problems| Failure::problems(&problems))?;
+    for one in shown {
+        with.output.print(&one, || {
+            let said = format!("{}: {}", one.key, one.value);
+            if args.origin { format!("{said:50}  # {}", one.origin) } else { said }
+        });
+    }
+    Ok(())
 }
 
 fn start_logs(config: &Config, with: &Invocation) -> Result<(), Failure> {

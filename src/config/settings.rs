@@ -2,6 +2,7 @@
 
 mod access;
 mod egress;
+mod shown;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,6 +24,8 @@ use crate::rules::Level;
 use crate::rules::Problem;
 use crate::rules::yaml;
 
+/// The file of defaults, as problems and origins name it.
+const SHIPPED: &str = "the defaults";
 /// Every setting, by its path.
 const KEYS: [&str; 26] = [
     "listen",
@@ -52,6 +55,9 @@ const KEYS: [&str; 26] = [
     "delivery.ttl_warning",
     "delivery.ttl_critical",
 ];
+
+pub use shown::Shown;
+pub use shown::show;
 
 /// Service settings, checked.
 #[derive(Clone, Debug)]
@@ -140,8 +146,19 @@ pub(super) fn load(
     problems: &mut Vec<Problem>,
 ) -> Option<Settings> {
     let before = problems.len();
+    let values = layers(file, overrides, problems);
+    let settings = Layered { values, problems }.check();
+    if problems.len() == before { settings } else { None }
+}
+
+/// Every value in force, by path: flag before variable before file before default.
+fn layers(
+    file: Option<&(String, String)>,
+    overrides: &Overrides,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<&'static str, Value> {
     let mut values = BTreeMap::new();
-    let shipped = ("the defaults".to_owned(), DEFAULTS.to_owned());
+    let shipped = (SHIPPED.to_owned(), DEFAULTS.to_owned());
     for (name, text) in [Some(&shipped), file].into_iter().flatten() {
         flatten(name, text, &mut values, problems);
     }
@@ -155,8 +172,7 @@ pub(super) fn load(
             values.insert(key, listed(text, Origin::Flag(flag)));
         }
     }
-    let settings = Layered { values, problems }.check();
-    if problems.len() == before { settings } else { None }
+    values
 }
 
 fn listed(text: &str, origin: Origin) -> Value {

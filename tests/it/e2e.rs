@@ -18,6 +18,7 @@ mod selfserve;
 mod shadow;
 mod sirens;
 mod standstill;
+mod terminal;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
