@@ -5,6 +5,7 @@ mod attempts;
 mod create;
 mod events;
 mod list;
+pub mod managed;
 mod past;
 mod replay;
 mod requests;
