@@ -24,6 +24,8 @@ use values::Values;
 
 /// Ends the key whose value stands in a file.
 const FILE: &str = "_file";
+/// Ends the refusal of an address that a setting can open.
+const SETTING: &str = " (setting `egress.allow`)";
 /// Most subscriptions of a file.
 const MAX_SUBSCRIPTIONS: usize = 10_000;
 /// What nobody is shown.
@@ -191,7 +193,10 @@ impl File<'_, '_, '_> {
 
     /// A fault as the API tells it, at its place in the file.
     fn fault(&mut self, node: &Yaml, pointer: &str, message: &str) {
-        let (message, remedy) = message.split_once(": ").unwrap_or((message, "change it"));
+        let (message, remedy) = match message.strip_suffix(SETTING) {
+            Some(message) => (message, "open it with egress.allow, or write another address"),
+            None => message.split_once(": ").unwrap_or((message, "change it")),
+        };
         let place = place(node, pointer);
         let code = if std::ptr::eq(place, node) { "missing" } else { "bad-value" };
         self.reader.error(place, code, message, remedy);

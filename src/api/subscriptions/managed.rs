@@ -42,7 +42,7 @@ use crate::telemetry::Health;
 use crate::telemetry::logs::chain;
 
 /// Wait before a file is applied again that the bus did not take.
-const AGAIN: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(500);
 /// Wait before a file is applied again of which something was refused.
 const LATER: Duration = Duration::from_secs(60);
 
@@ -307,7 +307,8 @@ pub(in crate::api) async fn follow<B: Bus>(
 
 /// Tells what came of it; answers after which wait it is tried again, if not everything was done.
 fn tell(applied: Result<Applied, crate::bus::Error>, board: &Board) -> Option<Duration> {
-    let wait = if applied.is_ok() { LATER } else { AGAIN };
+    let away = applied.as_ref().is_err_and(crate::bus::Error::is_temporary);
+    let wait = if away { AGAIN } else { LATER };
     let problem = match applied {
         Ok(Applied { created, changed, removed, refused }) => {
             if created + changed + removed > 0 {
@@ -322,7 +323,10 @@ fn tell(applied: Result<Applied, crate::bus::Error>, board: &Board) -> Option<Du
         return None;
     }
     let told = format!("{MANAGED_BY} is not applied in full: {problem}");
-    if board.set("subscriptions", Health::Degraded(told)) {
+    let is_news = board.set("subscriptions", Health::Degraded(told));
+    if is_news && away {
+        tracing::warn!(error = problem, "Subscriptions wait for the bus");
+    } else if is_news {
         tracing::error!(error = problem, "Subscriptions cannot follow their file");
     }
     Some(wait)
