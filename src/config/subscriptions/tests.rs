@@ -133,6 +133,22 @@ fn a_file_that_was_cut_short_removes_nothing_and_an_empty_list_is_a_wish() {
 }
 
 #[test]
+fn the_shipped_file_lists_nothing_and_its_example_is_good() {
+    let shipped = include_str!("../../../config/subscriptions.yaml");
+    let (definitions, problems) = read(&files(shipped, &[]));
+    assert!(problems.is_empty() && definitions.unwrap().is_empty(), "{problems:?}");
+    let lines = shipped.lines().filter_map(|line| line.strip_prefix("# "));
+    let example: Vec<&str> = lines.filter(|line| line.starts_with("  ")).collect();
+    let text = format!("version: 1\nsubscriptions:\n{}\n", example.join("\n"));
+    let text = text.replace("air-raid-alert", "siren");
+    let named =
+        [("secrets/desk", Ok(GOOD)), ("secrets/api-key", Ok("k")), ("secrets/token", Ok("t"))];
+    let (definitions, problems) = read(&files(&text, &named));
+    assert!(problems.is_empty(), "{problems:#?}");
+    assert_eq!(definitions.unwrap().len(), 1);
+}
+
+#[test]
 fn a_line_that_is_no_yaml_is_told_without_what_may_be_a_secret() {
     let (_, problems) = read(&files("version: 1\nsecret: \"hidden\n  - x\n", &[]));
     assert_eq!(problems.len(), 1);
