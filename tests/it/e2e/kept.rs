@@ -176,8 +176,9 @@ async fn several_workers_apply_one_file_once_and_one_that_returns_begins_anew() 
     let other = running.workers[3].api();
     crate::e2e::wait_ready(&other);
     wait_for_part(&other, "subscriptions", "\"ready\"");
-    let logs = made(&running.workers[0].log()) + made(&running.workers[3].log());
-    assert_eq!(logs, 1);
+    let count =
+        |running: &Running| made(&running.workers[0].log()) + made(&running.workers[3].log());
+    wait_for("one to say that it made it", || (count(&running) > 0).then_some(()));
     let before = shown(&api, "desk", |_| true);
     for worker in [0, 3] {
         running.workers[worker].signal("-HUP");
@@ -189,6 +190,7 @@ async fn several_workers_apply_one_file_once_and_one_that_returns_begins_anew() 
     receiver.wait_for(1);
     shown(&api, "desk", |one| one["delivery"]["sequence"] == 1);
     assert_eq!(shown(&api, "desk", |_| true)["updated_at"], before["updated_at"]);
+    assert_eq!(count(&running), 1, "and the other found it made");
 
     // It goes and comes again while nobody serves it: what was told between is not for it.
     assert_eq!(running.workers[2].stop(), Some(0));
