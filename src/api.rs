@@ -39,6 +39,7 @@ use axum::routing::post;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
@@ -50,6 +51,7 @@ use crate::telemetry::Board;
 pub use guard::Access;
 pub use guard::TooOpen;
 pub use index::Index;
+pub use subscriptions::managed;
 
 /// Largest request with articles.
 const MAX_PUSH_BYTES: usize = 16 * 1024 * 1024;
@@ -73,6 +75,8 @@ pub struct Settings {
     pub policy: Arc<Policy>,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
+    /// The subscriptions that are kept in a file, as it is now.
+    pub definitions: watch::Receiver<managed::Definitions>,
     /// Base of links in webhook bodies, without a slash at its end.
     pub public_url: String,
 }
@@ -126,6 +130,8 @@ pub async fn run<B: Bus>(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let index = Index::default();
+    let kept = settings.definitions.clone();
+    let with = (settings.clock.clone(), settings.board.clone());
     let shared = Arc::new(Shared {
         bus: bus.clone(),
         settings,
@@ -144,6 +150,7 @@ pub async fn run<B: Bus>(
         biased;
         served = async { serving.await } => served.map_err(Error::Serve),
         failed = index.fill(&bus, &board) => Err(Error::Index(failed)),
+        never = managed::follow(bus.clone(), kept, with) => match never {},
     }
 }
 

@@ -172,7 +172,7 @@ async fn start<B: Bus>(
     let parts = Parts {
         client: Client::with(config.settings.egress()),
         bus: bus.clone(),
-        live: Live::new(config.rules.clone(), config.sources.clone()),
+        live: Live::new(config.rules.clone(), config.sources.clone(), config.subscriptions.clone()),
         config,
         owner: owner(),
         sole,
@@ -197,12 +197,14 @@ async fn start<B: Bus>(
         let follows = Follows {
             rules: which.includes(Which::Rules) || which.includes(Which::Api),
             sources: which.includes(Which::Ingest),
+            subscriptions: which.includes(Which::Api),
         };
         let shared = reload::Shared {
             bus: bus.clone(),
             live: parts.live.clone(),
             clock: parts.clock.clone(),
             board: parts.board.clone(),
+            policy: parts.config.settings.policy(),
         };
         let stop = stop.clone();
         workers
@@ -262,6 +264,7 @@ fn start_api<B: Bus>(
         board: parts.board.clone(),
         policy: Arc::new(settings.policy()),
         metrics: parts.metrics.clone(),
+        definitions: parts.live.definitions.subscribe(),
         public_url: settings.public_url.clone(),
     };
     let (bus, stop) = (parts.bus.clone(), stop.clone());

@@ -8,10 +8,14 @@ mod rule_tests;
 mod settings;
 mod sources;
 mod stories;
+mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::api::managed::Definitions;
+use crate::api::managed::Examiner;
+use crate::egress::Policy;
 use crate::rules;
 use crate::rules::Problem;
 use crate::rules::RuleSet;
@@ -20,13 +24,16 @@ use crate::source::Sources;
 pub use files::Files;
 pub use files::Origin;
 pub use files::Stamp;
+pub use files::SubscriptionFiles;
 pub use files::Unreadable;
+pub use files::Watched;
 pub use files::folder_rules;
 pub use files::force_file;
 pub use files::forced_rules;
 pub use files::read_dir;
 pub use files::read_rules;
 pub use files::read_sources;
+pub use files::read_subscriptions;
 pub use files::rules_stamp;
 pub use files::sources_stamp;
 pub use rule_tests::TestCase;
@@ -60,20 +67,25 @@ pub struct Config {
     pub sources: Sources,
     /// The rules, their tests passed.
     pub rules: Arc<RuleSet>,
-    /// Where rules and sources were read, so that they can be read again; none without a folder.
+    /// The subscriptions that are kept in the folder; none without a file.
+    pub subscriptions: Definitions,
+    /// Where rules, sources and subscriptions were read, so that they can be read again; none without a folder.
     pub origin: Option<Origin>,
 }
 
-/// Checks everything: settings, sources, rules and the rules' own tests.
+/// Checks everything: settings, sources, rules and the rules' own tests, subscriptions.
 pub fn load(files: &Files, overrides: &Overrides) -> Result<Config, Vec<Problem>> {
     let mut problems = Vec::new();
     let settings = settings::load(files.settings.as_ref(), overrides, &mut problems);
     let sources = sources::load(files.sources.as_ref(), &mut problems);
     let origin = files.origin.clone();
     let rules = load_rules(&files.rules).map_err(|found| problems.extend(found)).ok();
+    let policy = settings.as_ref().map(Settings::policy);
+    let examiner = Examiner::new(policy, rules.as_ref().map(topics));
+    let subscriptions = subscriptions::load(files.subscriptions.as_ref(), &examiner, &mut problems);
     match (settings, rules) {
         (Some(settings), Some(rules)) if problems.is_empty() => {
-            Ok(Config { settings, sources, rules: Arc::new(rules), origin })
+            Ok(Config { settings, sources, rules: Arc::new(rules), subscriptions, origin })
         }
         _ => Err(problems),
     }
@@ -84,6 +96,22 @@ pub fn load_sources(file: Option<&(String, String)>) -> Result<Sources, Vec<Prob
     let mut problems = Vec::new();
     let sources = sources::load(file, &mut problems);
     if problems.is_empty() { Ok(sources) } else { Err(problems) }
+}
+
+/// Checks the subscriptions of a file against addresses and rules that are in force.
+pub fn load_subscriptions(
+    files: Option<&SubscriptionFiles>,
+    policy: Policy,
+    rules: &RuleSet,
+) -> Result<Definitions, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let examiner = Examiner::new(Some(policy), Some(topics(rules)));
+    let subscriptions = subscriptions::load(files, &examiner, &mut problems);
+    if problems.is_empty() { Ok(subscriptions) } else { Err(problems) }
+}
+
+fn topics(rules: &RuleSet) -> Vec<String> {
+    rules.topics().into_iter().map(String::from).collect()
 }
 
 /// Loads a rule set and runs its tests; the shipped rules where there are no files. These are part

@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod body;
 pub mod breaker;
+pub mod credentials;
 pub mod endpoint;
 pub mod lanes;
 pub mod latency;

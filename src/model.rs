@@ -34,6 +34,7 @@ pub use id::Lang;
 pub use id::RuleId;
 pub use id::SourceId;
 pub use id::SubscriptionId;
+pub use id::SubscriptionName;
 pub use id::Topic;
 pub use matching::Evidence;
 pub use matching::Field;

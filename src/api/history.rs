@@ -155,7 +155,9 @@ pub(super) async fn record<B: Bus>(
     subscription: &Subscription,
 ) -> Result<Delivery, Problem> {
     let entry = app.bus.get(Bucket::Deliveries, subscription.id.as_str()).await?;
-    let record = entry.and_then(|e| serde_json::from_slice(e.value.as_ref()?).ok());
+    let record: Option<Delivery> =
+        entry.and_then(|e| serde_json::from_slice(e.value.as_ref()?).ok());
+    let record = record.filter(|record| record.is_of(subscription));
     Ok(record.unwrap_or_else(|| Delivery::new(subscription)))
 }
 

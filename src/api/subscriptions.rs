@@ -5,9 +5,11 @@ mod attempts;
 mod create;
 mod events;
 mod list;
+pub mod managed;
 mod past;
 mod replay;
 mod requests;
+mod rotate;
 mod standing;
 mod written;
 
@@ -28,6 +30,7 @@ use serde_json::json;
 use crate::api::App;
 use crate::api::MAX_ADMIN_BYTES;
 use crate::api::MAX_PUSH_BYTES;
+use crate::api::problem::Fault;
 use crate::api::problem::Json;
 use crate::api::problem::Problem;
 use crate::api::subscriptions::standing::Standing;
@@ -42,10 +45,13 @@ use crate::delivery::Delivery;
 use crate::model::Filter;
 use crate::model::Subscription;
 use crate::model::SubscriptionId;
+use crate::model::SubscriptionName;
 use crate::model::Time;
+use crate::model::subscription::Auth;
 use crate::model::subscription::FilterVersion;
 use crate::model::subscription::Format;
 use crate::model::subscription::InFlight;
+use crate::model::subscription::MANAGED_BY;
 use crate::model::subscription::MAX_FILTER_VERSIONS;
 use crate::model::subscription::Rate;
 use crate::model::subscription::RequestKind;
@@ -69,11 +75,27 @@ struct Shown {
     /// By its owner; the notifier's own pause is in `delivery`.
     paused: bool,
     description: Option<String>,
+    /// Names of the headers sent with each request; their values are never shown.
+    headers: Vec<String>,
+    /// The kind of authentication.
+    auth: Option<&'static str>,
+    signing: Signing,
+    /// The file that it is kept in, and its name there.
+    managed_by: Option<&'static str>,
+    name: Option<SubscriptionName>,
     created_at: Time,
     updated_at: Time,
     /// Asked for and not yet carried out.
     requested: Vec<&'static str>,
     delivery: Option<Standing>,
+}
+
+/// Which keys sign now, without any of them.
+#[derive(Debug, Serialize)]
+struct Signing {
+    keys: usize,
+    /// When the last old one ends; none where there is only the current one.
+    until: Option<Time>,
 }
 
 /// Everything below `/v1/subscriptions`.
@@ -86,6 +108,7 @@ pub(super) fn router<B: Bus>() -> Router<App<B>> {
         .route("/v1/subscriptions/{id}/test", post(requests::test::<B>))
         .route("/v1/subscriptions/{id}/pause", post(requests::pause::<B>))
         .route("/v1/subscriptions/{id}/resume", post(requests::resume::<B>))
+        .route("/v1/subscriptions/{id}/rotate", post(rotate::rotate::<B>))
         .route("/v1/subscriptions/{id}/replay", post(replay::replay::<B>))
         .route("/v1/subscriptions/{id}/events", get(events::pull::<B>))
         .route("/v1/subscriptions/{id}/attempts", get(attempts::list::<B>))
@@ -99,8 +122,8 @@ async fn show<B: Bus>(
     Path(id): Path<String>,
 ) -> Result<axum::Json<Value>, Problem> {
     let (subscription, _) = find(&app, &id).await?;
-    let record = record_of(&app, &id).await?;
-    Ok(axum::Json(json!(shown(&subscription, record))))
+    let record = record_of(&app, &subscription).await?;
+    Ok(axum::Json(json!(shown(&subscription, record, now(&app)))))
 }
 
 /// `PATCH /v1/subscriptions/{id}`
@@ -112,22 +135,22 @@ async fn change<B: Bus>(
     let judge = Judge::of(&app);
     let mut faults = Vec::new();
     let pace = judge.check(&written, &mut faults);
+    if written.secret.is_some() {
+        let message = "a secret is not changed but turned: POST it to /rotate";
+        faults.push(Fault::new("/secret", message));
+    }
     let log_end = app.bus.end(Stream::Events).await?;
     let now = now(&app);
     let ((), subscription, record) = alter(&app, &id, |subscription, _| {
-        let old = subscription.filter().clone();
+        refuse_managed(subscription)?;
         let mut faults = faults.clone();
-        let filter = judge.filter(&written, old.clone(), &mut faults);
+        let filter = judge.filter(&written, subscription.filter().clone(), &mut faults);
+        let credentials = written.credentials(&subscription.credentials, &mut faults);
         if !faults.is_empty() {
             return Err(Problem::invalid(faults));
         }
-        if filter != old {
-            let number = subscription.filters.last().map_or(1, |v| v.number.saturating_add(1));
-            subscription.filters.push(FilterVersion { number, effective_after: log_end, filter });
-            if subscription.filters.len() > MAX_FILTER_VERSIONS {
-                subscription.filters.remove(0);
-            }
-        }
+        refilter(subscription, filter, log_end);
+        subscription.credentials = credentials;
         if let Some(url) = &written.url {
             subscription.url.clone_from(url);
         }
@@ -142,7 +165,26 @@ async fn change<B: Bus>(
         Ok(())
     })
     .await?;
-    Ok(axum::Json(json!(shown(&subscription, record))))
+    Ok(axum::Json(json!(shown(&subscription, record, now))))
+}
+
+/// Adds a version of the filter where it is another one.
+fn refilter(subscription: &mut Subscription, filter: Filter, log_end: u64) {
+    if filter == *subscription.filter() {
+        return;
+    }
+    let number = subscription.filters.last().map_or(1, |v| v.number.saturating_add(1));
+    subscription.filters.push(FilterVersion { number, effective_after: log_end, filter });
+    if subscription.filters.len() > MAX_FILTER_VERSIONS {
+        subscription.filters.remove(0);
+    }
+}
+
+/// What is kept in a file is changed there: else the two would take turns.
+fn refuse_managed(subscription: &Subscription) -> Result<(), Problem> {
+    let Some(name) = &subscription.name else { return Ok(()) };
+    let detail = format!("{name} is kept in {MANAGED_BY}: change it there, and it is taken up");
+    Err(Problem::new(StatusCode::CONFLICT, detail))
 }
 
 /// `DELETE /v1/subscriptions/{id}`
@@ -152,6 +194,7 @@ async fn remove<B: Bus>(
 ) -> Result<StatusCode, Problem> {
     for _ in 0..MAX_RACES {
         let (subscription, revision) = find(&app, &id).await?;
+        refuse_managed(&subscription)?;
         let key = subscription.id.as_str();
         if app.bus.delete(Bucket::Subscriptions, key, revision).await? != PutOutcome::Conflict {
             return Ok(StatusCode::NO_CONTENT);
@@ -169,12 +212,14 @@ async fn alter<B: Bus, T>(
 ) -> Result<(T, Subscription, Option<Delivery>), Problem> {
     for _ in 0..MAX_RACES {
         let (mut subscription, revision) = find(app, id).await?;
-        let record = record_of(app, id).await?;
+        let record = record_of(app, &subscription).await?;
         let old = subscription.clone();
         let said = change(&mut subscription, record.as_ref())?;
         if subscription == old {
             return Ok((said, subscription, record));
         }
+        let now = now(app);
+        subscription.keys.retain(|key| key.signs(now));
         let put = put(&subscription, Some(revision));
         if let PutOutcome::Written(_) = app.bus.put(Bucket::Subscriptions, put).await? {
             return Ok((said, subscription, record));
@@ -196,9 +241,14 @@ pub(super) async fn find<B: Bus>(app: &App<B>, id: &str) -> Result<(Subscription
 }
 
 /// What the notifier has on record of a subscription; none before it has first looked.
-async fn record_of<B: Bus>(app: &App<B>, id: &str) -> Result<Option<Delivery>, Problem> {
-    let entry = app.bus.get(Bucket::Deliveries, id).await?;
-    Ok(entry.and_then(|e| serde_json::from_slice(e.value.as_ref()?).ok()))
+async fn record_of<B: Bus>(
+    app: &App<B>,
+    subscription: &Subscription,
+) -> Result<Option<Delivery>, Problem> {
+    let entry = app.bus.get(Bucket::Deliveries, subscription.id.as_str()).await?;
+    let record: Option<Delivery> =
+        entry.and_then(|e| serde_json::from_slice(e.value.as_ref()?).ok());
+    Ok(record.filter(|record| record.is_of(subscription)))
 }
 
 fn read(value: &[u8]) -> Result<Subscription, Problem> {
@@ -214,7 +264,7 @@ fn put(subscription: &Subscription, expect: Option<u64>) -> Put {
     Put { key, value: Bytes::from(value), expect }
 }
 
-fn shown(subscription: &Subscription, record: Option<Delivery>) -> Shown {
+fn shown(subscription: &Subscription, record: Option<Delivery>, now: Time) -> Shown {
     let seconds = |ttl: Duration| format!("{}s", ttl.as_secs());
     let done = record.as_ref().map_or(0, |record| record.requests_done);
     let waiting = subscription.requests.iter().filter(|request| request.number > done);
@@ -223,6 +273,7 @@ fn shown(subscription: &Subscription, record: Option<Delivery>) -> Shown {
         RequestKind::Resume => "resume",
         RequestKind::Replay { .. } => "replay",
     };
+    let in_force = || subscription.keys.iter().filter(|key| key.signs(now));
     Shown {
         id: subscription.id.clone(),
         url: subscription.url.clone(),
@@ -233,6 +284,14 @@ fn shown(subscription: &Subscription, record: Option<Delivery>) -> Shown {
         rate: subscription.rate,
         paused: subscription.paused,
         description: subscription.description.clone(),
+        headers: subscription.credentials.headers.keys().cloned().collect(),
+        auth: subscription.credentials.auth.as_ref().map(Auth::kind),
+        signing: Signing {
+            keys: in_force().count(),
+            until: in_force().filter_map(|key| key.until).max(),
+        },
+        managed_by: subscription.name.as_ref().map(|_| MANAGED_BY),
+        name: subscription.name.clone(),
         created_at: subscription.created_at,
         updated_at: subscription.updated_at,
         requested: waiting.map(|request| kind(&request.kind)).collect(),

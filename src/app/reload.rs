@@ -1,9 +1,11 @@
-//! Hot reload: rules and sources follow the files of the configuration folder.
+//! Hot reload: rules, sources and subscriptions follow the files of the configuration folder.
 //!
 //! The folder is looked at every half second by the stamps of its files, which also sees files
 //! that are replaced by rename, swapped symbolic links and mounts that tell no one of a change.
 //! Files are read when two looks agree, so that one in the middle of being written is not. What
 //! is read is checked whole beside the running workers; only what is good is swapped in.
+
+mod subscriptions;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::archive;
+use crate::api::managed::Definitions;
 use crate::app::forecast::Forecast;
 use crate::app::forecast::forecast;
 use crate::bus::Bus;
@@ -26,6 +29,7 @@ use crate::config;
 use crate::config::Origin;
 use crate::config::Stamp;
 use crate::config::Unreadable;
+use crate::egress::Policy;
 use crate::model::Time;
 use crate::rules::Problem;
 use crate::rules::RuleSet;
@@ -34,6 +38,7 @@ use crate::telemetry::Board;
 use crate::telemetry::Health;
 use crate::telemetry::logs::chain;
 use crate::telemetry::metric;
+use subscriptions::Kept;
 
 /// How often the files are looked at. Two looks and the check stay within the 5 s that are
 /// promised.
@@ -48,6 +53,8 @@ pub(super) struct Live {
     pub(super) rules: Arc<ArcSwap<RuleSet>>,
     /// Read by the ingest worker.
     pub(super) sources: watch::Sender<Arc<Sources>>,
+    /// Applied by the api.
+    pub(super) definitions: watch::Sender<Definitions>,
 }
 
 /// What a reload works with.
@@ -58,6 +65,8 @@ pub(super) struct Shared<B> {
     pub(super) live: Live,
     pub(super) clock: Clock,
     pub(super) board: Board,
+    /// Which webhook addresses are allowed.
+    pub(super) policy: Policy,
 }
 
 /// Which files this process follows.
@@ -65,6 +74,7 @@ pub(super) struct Shared<B> {
 pub(super) struct Follows {
     pub(super) rules: bool,
     pub(super) sources: bool,
+    pub(super) subscriptions: bool,
 }
 
 /// Why files were not taken.
@@ -76,6 +86,10 @@ enum Refused {
     Bad(Vec<Problem>),
     #[error("the files are gone; put them back, or restart to run without them")]
     Gone,
+    #[error(
+        "the file is gone; put it back, or leave subscriptions: [] in it, which removes them all"
+    )]
+    GoneSubscriptions,
     #[error("the check panicked")]
     Panicked,
     #[error(
@@ -87,10 +101,11 @@ enum Refused {
 }
 
 impl Live {
-    pub(super) fn new(rules: Arc<RuleSet>, sources: Sources) -> Self {
+    pub(super) fn new(rules: Arc<RuleSet>, sources: Sources, definitions: Definitions) -> Self {
         Self {
             rules: Arc::new(ArcSwap::new(rules)),
             sources: watch::Sender::new(Arc::new(sources)),
+            definitions: watch::Sender::new(definitions),
         }
     }
 }
@@ -103,16 +118,21 @@ pub(super) async fn run<B: Bus>(
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
-    let Origin { folder, rules, sources } = origin;
+    let Origin { folder, rules, sources, subscriptions } = origin;
     let mut reload = Reload {
         folder,
         shared,
         stop: stop.clone(),
         rules: Seen::new(rules),
         sources: Seen::new(sources),
+        subscriptions: Kept::new(subscriptions),
         retired: Vec::new(),
     };
-    for (follows, file) in [(follows.rules, "rules"), (follows.sources, "sources")] {
+    for (follows, file) in [
+        (follows.rules, "rules"),
+        (follows.sources, "sources"),
+        (follows.subscriptions, "subscriptions"),
+    ] {
         if follows {
             metrics::gauge!(metric::RELOAD_OK, "file" => file).set(1.0);
         }
@@ -127,11 +147,12 @@ pub(super) async fn run<B: Bus>(
         if asked {
             tracing::info!("Configuration is read again, as SIGHUP asks");
         }
-        if follows.rules {
-            reload.follow_rules(asked).await;
-        }
+        let new_rules = follows.rules && reload.follow_rules(asked).await;
         if follows.sources {
             reload.follow_sources(asked).await;
+        }
+        if follows.subscriptions {
+            reload.follow_subscriptions(asked, new_rules).await;
         }
         reload.drop_retired().await;
     }
@@ -143,6 +164,7 @@ struct Reload<B> {
     stop: CancellationToken,
     rules: Seen,
     sources: Seen,
+    subscriptions: Kept,
     /// Rule sets that a worker may still be using for one batch.
     retired: Vec<Arc<RuleSet>>,
 }
@@ -176,11 +198,12 @@ impl Seen {
 }
 
 impl<B: Bus> Reload<B> {
-    async fn follow_rules(&mut self, asked: bool) {
+    /// Answers whether there are other rules now.
+    async fn follow_rules(&mut self, asked: bool) -> bool {
         let due = config::rules_stamp(&self.folder).map(|now| self.rules.look(now) || asked);
         let began = Instant::now();
         let loaded = match due {
-            Ok(false) => return,
+            Ok(false) => return false,
             Ok(true) => {
                 let (folder, had) = (self.folder.clone(), self.rules.had);
                 match beside(move || load_rules(&folder, had)).await {
@@ -194,15 +217,20 @@ impl<B: Bus> Reload<B> {
             Ok(rules) => {
                 let (digest, count) = (rules.digest().to_owned(), rules.rules().len());
                 let old = self.shared.live.rules.swap(rules);
-                if old.digest() != digest {
+                let is_new = old.digest() != digest;
+                if is_new {
                     let elapsed_ms = began.elapsed().as_millis();
                     tracing::info!(ruleset = digest, rules = count, elapsed_ms, "Rules reloaded");
                 }
                 self.retired.push(old);
                 self.rules.had |= !self.rules.read.is_empty();
                 self.good("rules");
+                is_new
             }
-            Err(refused) => self.bad("rules", &refused),
+            Err(refused) => {
+                self.bad("rules", &refused);
+                false
+            }
         }
     }
 
@@ -297,7 +325,11 @@ fn load_sources(folder: &Path, had: bool) -> Result<Sources, Refused> {
 }
 
 fn part(file: &str) -> &'static str {
-    if file == "rules" { "config.rules" } else { "config.sources" }
+    match file {
+        "rules" => "config.rules",
+        "sources" => "config.sources",
+        _ => "config.subscriptions",
+    }
 }
 
 fn in_one_line(problems: &[Problem]) -> String {

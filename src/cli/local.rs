@@ -56,7 +56,10 @@ pub(super) fn check(args: &args::Check, with: &Invocation) -> Result<(), Failure
             }
             let feeds = config.sources.feeds.len() + config.sources.folders.len();
             let rules = config.rules.rules().len();
-            say(&format!("{}: {rules} rules and {feeds} sources are good", args.config.display()));
+            let kept = config.subscriptions.as_ref().map_or(0, |list| list.len());
+            let kept = if kept > 0 { format!(", {kept} subscriptions") } else { String::new() };
+            let folder = args.config.display();
+            say(&format!("{folder}: {rules} rules and {feeds} sources{kept} are good"));
             Ok(())
         }
         Err(problems) if with.output.is_json() => {

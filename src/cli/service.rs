@@ -36,12 +36,20 @@ const SECRET_WAIT: Duration = Duration::from_secs(120);
 /// Where a worker finds NATS if nobody says.
 const NATS: &str = "nats://127.0.0.1:4222";
 
-/// The folder's files, and the settings that flags and variables say.
-fn told(service: &args::Service, with: &Invocation) -> Result<(config::Files, Overrides), Failure> {
+/// The folder's files that these workers need, and the settings that flags and variables say.
+fn told(
+    which: app::Which,
+    service: &args::Service,
+    with: &Invocation,
+) -> Result<(config::Files, Overrides), Failure> {
     let named = service.config.is_some();
     let dir = service.config.clone().unwrap_or_else(|| PathBuf::from("config"));
-    let files = config::read_dir(&dir, named)
+    let mut files = config::read_dir(&dir, named)
         .map_err(|e| Failure::new(78, format!("error: {:#}", anyhow::Error::from(e))))?;
+    if !matches!(which, app::Which::All | app::Which::Api) {
+        // The others need no secret that these name, and may not be able to read it.
+        files.subscriptions = None;
+    }
     let mut overrides = Overrides { env: with.env.clone(), ..Overrides::default() };
     let flags = [
         ("data", service.data.clone()),
@@ -62,13 +70,21 @@ fn told(service: &args::Service, with: &Invocation) -> Result<(config::Files, Ov
 }
 
 fn load(service: &args::Service, with: &Invocation) -> Result<Config, Failure> {
-    let (files, overrides) = told(service, with)?;
+    load_for(app::Which::All, service, with)
+}
+
+fn load_for(
+    which: app::Which,
+    service: &args::Service,
+    with: &Invocation,
+) -> Result<Config, Failure> {
+    let (files, overrides) = told(which, service, with)?;
     config::load(&files, &overrides).map_err(|problems| Failure::problems(&problems))
 }
 
 /// `wirebell config show`
 pub(super) fn settings(args: &args::ConfigShow, with: &Invocation) -> Result<(), Failure> {
-    let (files, overrides) = told(&args.service, with)?;
+    let (files, overrides) = told(app::Which::All, &args.service, with)?;
     let shown = config::show(files.settings.as_ref(), &overrides)
         .map_err(|problems| Failure::problems(&problems))?;
     for one in shown {
@@ -113,18 +129,18 @@ pub(super) async fn run(args: args::Run, with: &Invocation) -> Result<(), Failur
 
 pub(super) async fn worker(args: args::Worker, with: &Invocation) -> Result<(), Failure> {
     let mut service = args.service;
-    let elsewhere = service.nats.is_some() || with.env.contains_key("WIREBELL_NATS_URL");
-    if !elsewhere && load(&service, with)?.settings.nats.is_none() {
-        service.nats = Some(NATS.to_owned());
-    }
-    let config = load(&service, with)?;
-    start_logs(&config, with)?;
     let which = match args.which {
         args::Which::Ingest => app::Which::Ingest,
         args::Which::Rules => app::Which::Rules,
         args::Which::Notifier => app::Which::Notifier,
         args::Which::Api => app::Which::Api,
     };
+    let elsewhere = service.nats.is_some() || with.env.contains_key("WIREBELL_NATS_URL");
+    if !elsewhere && load_for(which, &service, with)?.settings.nats.is_none() {
+        service.nats = Some(NATS.to_owned());
+    }
+    let config = load_for(which, &service, with)?;
+    start_logs(&config, with)?;
     let listens = service.listen.is_some() || with.env.contains_key("WIREBELL_LISTEN");
     let probes = if which != app::Which::Api && listens {
         Some(app::bind(config.settings.listen).await?)

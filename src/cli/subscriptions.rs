@@ -1,5 +1,6 @@
 //! Clients of the API: subscribe, subscriptions.
 
+mod credentials;
 mod standing;
 
 use std::io::Write;
@@ -49,6 +50,7 @@ pub(super) async fn subscribe(args: args::Subscribe, with: &Invocation) -> Resul
             body[name] = value;
         }
     }
+    credentials::add(&args.credentials, &mut body)?;
     let mut made = client.json(Method::POST, "/v1/subscriptions", Some(&body)).await?;
     if let Some(path) = &args.secret_to {
         write_secret(path, text(&made, "secret"))?;
@@ -109,6 +111,7 @@ pub(super) async fn subscriptions(
             let one = client.json(Method::POST, &path(&id, "/resume"), Some(&json!({}))).await?;
             with.output.print(&one, || format!("resumed {id}: what waits is tried at once"));
         }
+        args::Action::Rotate(args) => credentials::rotate(&client, &args, with).await?,
         args::Action::Replay(args) => replay(&client, &args, with).await?,
         args::Action::Attempts(args) => attempts(&client, &args, with).await?,
         args::Action::Events(args) => events(&client, &args, with).await?,

@@ -1,8 +1,16 @@
 //! The files of a configuration folder, and whether they have changed.
 
+use std::collections::BTreeMap;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
+
+use crate::config::subscriptions;
+use crate::model::subscription::Secret;
+
+/// Longest file with one secret.
+const MAX_SECRET: u64 = 16 << 10;
 
 /// Files of a configuration folder, by name and text.
 #[derive(Clone, Debug, Default)]
@@ -13,8 +21,31 @@ pub struct Files {
     pub sources: Option<(String, String)>,
     /// `rules.yaml`, or `rules/*.yaml` in the order of their names.
     pub rules: Vec<(String, String)>,
+    /// `subscriptions.yaml`
+    pub subscriptions: Option<SubscriptionFiles>,
     /// The folder and what its files looked like before they were read.
     pub origin: Option<Origin>,
+}
+
+/// `subscriptions.yaml` and the files with secrets that it names.
+#[derive(Clone, Debug)]
+pub struct SubscriptionFiles {
+    /// The file's name.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// What the other files hold, without white space at its ends, or why they cannot be read; by
+    /// their names as written.
+    pub named: BTreeMap<String, Result<Secret, String>>,
+}
+
+/// Files that are looked at, and how they looked.
+#[derive(Clone, Debug, Default)]
+pub struct Watched {
+    /// The file, and those that it names.
+    pub paths: Vec<PathBuf>,
+    /// How they looked before they were read.
+    pub stamp: Stamp,
 }
 
 /// A configuration folder at the time it was read.
@@ -26,6 +57,8 @@ pub struct Origin {
     pub rules: Stamp,
     /// The file of sources.
     pub sources: Stamp,
+    /// The file of subscriptions, and those that it names.
+    pub subscriptions: Watched,
 }
 
 /// What files look like from outside: a change of their content or of their number changes it.
@@ -65,12 +98,14 @@ pub fn read_dir(dir: &Path, named: bool) -> Result<Files, Unreadable> {
         return Err(Unreadable { path: dir.to_owned(), source });
     }
     // The stamps first: what changes while it is read is read again.
-    let origin =
-        Origin { folder: dir.to_owned(), rules: rules_stamp(dir)?, sources: sources_stamp(dir)? };
+    let (rules, sources) = (rules_stamp(dir)?, sources_stamp(dir)?);
+    let (subscriptions, watched) = read_subscriptions(dir)?;
+    let origin = Origin { folder: dir.to_owned(), rules, sources, subscriptions: watched };
     Ok(Files {
         settings: read(&dir.join("wirebell.yaml"))?,
         sources: read_sources(dir)?,
         rules: folder_rules(dir)?,
+        subscriptions,
         origin: Some(origin),
     })
 }
@@ -94,6 +129,42 @@ pub fn read_rules(path: &Path) -> Result<Vec<(String, String)>, Unreadable> {
 /// Reads the file of sources of a folder.
 pub fn read_sources(dir: &Path) -> Result<Option<(String, String)>, Unreadable> {
     read(&dir.join("sources.yaml"))
+}
+
+/// Reads the file of subscriptions of a folder and the files that it names. How each looked is
+/// noted before it is read.
+pub fn read_subscriptions(dir: &Path) -> Result<(Option<SubscriptionFiles>, Watched), Unreadable> {
+    let path = dir.join("subscriptions.yaml");
+    let mut paths = vec![path.clone()];
+    let mut looks = stamp(paths.clone())?;
+    let Some((name, text)) = read(&path)? else {
+        return Ok((None, Watched { paths, stamp: looks }));
+    };
+    let names = subscriptions::named(&text);
+    paths.extend(names.iter().map(|name| dir.join(name)));
+    looks.0.extend(stamp(paths.iter().skip(1).cloned().collect())?.0);
+    let named = names.into_iter().map(|name| {
+        let secret = read_secret(&dir.join(&name)).map_err(|error| error.to_string());
+        (name, secret)
+    });
+    let files = SubscriptionFiles { name, text, named: named.collect() };
+    Ok((Some(files), Watched { paths, stamp: looks }))
+}
+
+fn read_secret(path: &Path) -> std::io::Result<Secret> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_SECRET + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_SECRET {
+        return Err(std::io::Error::other(format!("it has more than {MAX_SECRET} bytes")));
+    }
+    Ok(Secret::new(text.trim().to_owned()))
+}
+
+impl Watched {
+    /// How they look now.
+    pub fn now(&self) -> Result<Stamp, Unreadable> {
+        stamp(self.paths.clone())
+    }
 }
 
 /// What the rule files of a folder look like now.

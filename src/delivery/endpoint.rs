@@ -12,7 +12,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::delivery::Key;
 use crate::delivery::Logged;
 use crate::delivery::admission::admits;
 use crate::delivery::breaker::Phase;
@@ -22,6 +21,7 @@ use crate::delivery::ledger::Delivery;
 use crate::delivery::ledger::Outstanding;
 use crate::delivery::pace::Spacing;
 use crate::delivery::signature::BadSecret;
+use crate::delivery::signature::Signer;
 use crate::model::Severity;
 use crate::model::Subscription;
 use crate::model::Time;
@@ -65,7 +65,7 @@ impl Ttls {
 #[derive(Debug)]
 pub struct Endpoint {
     wanted: Subscription,
-    keys: Vec<Key>,
+    keys: Vec<Signer>,
     record: Delivery,
     ttls: Ttls,
     /// Admitted events that are not settled, in order.
@@ -223,8 +223,8 @@ impl Endpoint {
         &self.wanted
     }
 
-    /// What signs.
-    pub fn keys(&self) -> &[Key] {
+    /// What signs, each key until its time.
+    pub fn keys(&self) -> &[Signer] {
         &self.keys
     }
 
@@ -384,8 +384,8 @@ fn newest_version(record: &Delivery) -> u32 {
     record.effective.last().map_or(0, |e| e.number)
 }
 
-fn keys(wanted: &Subscription) -> Result<Vec<Key>, BadSecret> {
-    wanted.keys.iter().map(|k| Key::parse(&k.secret)).collect()
+fn keys(wanted: &Subscription) -> Result<Vec<Signer>, BadSecret> {
+    wanted.keys.iter().map(Signer::new).collect()
 }
 
 #[cfg(test)]

@@ -140,6 +140,9 @@ pub struct Delivery {
     pub v: Version,
     /// The subscription.
     pub subscription: SubscriptionId,
+    /// When that was made: one that is kept in a file may come again under its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Time>,
     /// Everything at or before this position is settled.
     pub cursor: u64,
     /// Events admitted at or before the cursor.
@@ -192,6 +195,11 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Delivery {
+    /// Whether it is about this subscription, and not about one before it with the same id.
+    pub fn is_of(&self, subscription: &Subscription) -> bool {
+        self.made.is_none_or(|made| made == subscription.created_at)
+    }
+
     /// The record of a subscription nobody has served yet.
     ///
     /// Its first filter version takes effect where it was written, so that nothing between the
@@ -203,6 +211,7 @@ impl Delivery {
         Self {
             v: Version,
             subscription: subscription.id.clone(),
+            made: Some(subscription.created_at),
             cursor: after,
             sequence: 0,
             effective,

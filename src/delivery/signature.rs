@@ -8,7 +8,9 @@ use hmac::Mac;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use crate::model::Time;
 use crate::model::subscription::Secret;
+use crate::model::subscription::SigningKey;
 
 /// How far a timestamp may be from the receiver's clock, both ways, inclusive.
 pub const TOLERANCE_SECONDS: i64 = 300;
@@ -19,7 +21,26 @@ const PREFIX: &str = "whsec_";
 #[derive(Clone)]
 pub struct Key(Hmac<Sha256>);
 
-/// A secret that is no signing key.
+/// A key of a subscription: ready to sign, until its time.
+#[derive(Clone, Debug)]
+pub struct Signer {
+    key: Key,
+    until: Option<Time>,
+}
+
+impl Signer {
+    /// Reads a key as it is stored.
+    pub fn new(stored: &SigningKey) -> Result<Self, BadSecret> {
+        Ok(Self { key: Key::parse(&stored.secret)?, until: stored.until })
+    }
+
+    /// The key, where it signs at this time: up to its `until`, inclusive.
+    pub fn at(&self, now: Time) -> Option<&Key> {
+        self.until.is_none_or(|until| now <= until).then_some(&self.key)
+    }
+}
+
+/// A secret that is no signing key. None of its words repeats the secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadSecret {
     /// It does not begin with `whsec_`.
@@ -95,11 +116,16 @@ pub fn secret_from_random(bytes: [u8; 32]) -> Secret {
     Secret::new(format!("{PREFIX}{}", STANDARD.encode(bytes)))
 }
 
-/// The `webhook-signature` header: one signature per key.
-pub fn sign(keys: &[Key], id: &str, timestamp: i64, body: &[u8]) -> String {
+/// The `webhook-signature` header: one signature per key, in the order of the keys.
+pub fn sign<'k>(
+    keys: impl IntoIterator<Item = &'k Key>,
+    id: &str,
+    timestamp: i64,
+    body: &[u8],
+) -> String {
     let timestamp = timestamp.to_string();
     let signatures: Vec<String> = keys
-        .iter()
+        .into_iter()
         .map(|key| format!("v1,{}", STANDARD.encode(key.digest(id, &timestamp, body))))
         .collect();
     signatures.join(" ")
@@ -133,6 +159,8 @@ pub fn verify(
 
 #[cfg(test)]
 mod tests {
+    use crate::model::subscription::keys::turn;
+
     use super::*;
 
     fn secret(byte: u8) -> Secret {
@@ -143,19 +171,25 @@ mod tests {
         Headers { id: Some(id), timestamp: Some(timestamp), signature: Some(signature) }
     }
 
+    /// Headers as they come.
+    struct Given(String, String, String);
+
+    fn headers_at(id: &str, now: i64, signature: &str) -> Given {
+        Given(id.to_owned(), now.to_string(), signature.to_owned())
+    }
+
+    impl Given {
+        fn as_headers(&self) -> Headers<'_> {
+            headers(&self.0, &self.1, &self.2)
+        }
+    }
+
     #[test]
     fn an_independent_verifier_accepts_what_is_signed() {
-        let secret = secret(7);
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let now = i64::try_from(now.as_secs()).unwrap();
+        let (secret, now) = (secret(7), seconds());
         let body = br#"{"type":"alert.opened"}"#;
         let signature = sign(&[Key::parse(&secret).unwrap()], "evt_1-sub_1", now, body);
-        let judge = standardwebhooks::Webhook::new(secret.expose()).unwrap();
-        let mut map = http::HeaderMap::new();
-        map.insert("webhook-id", "evt_1-sub_1".parse().unwrap());
-        map.insert("webhook-timestamp", now.to_string().parse().unwrap());
-        map.insert("webhook-signature", signature.parse().unwrap());
-        judge.verify(body, &map).unwrap();
+        assert!(trusts(&secret, ("evt_1-sub_1", now, &signature), body));
     }
 
     #[test]
@@ -168,6 +202,64 @@ mod tests {
         let other = Key::parse(&secret(3)).unwrap();
         let judged = verify(&other, headers("e", "1000", &signature), b"x", 1000);
         assert_eq!(judged, Err(Mismatch::Signature));
+    }
+
+    /// Whether the independent verifier trusts it now.
+    fn trusts(secret: &Secret, (id, now, signature): (&str, i64, &str), body: &[u8]) -> bool {
+        let mut map = http::HeaderMap::new();
+        map.insert("webhook-id", id.parse().unwrap());
+        map.insert("webhook-timestamp", now.to_string().parse().unwrap());
+        map.insert("webhook-signature", signature.parse().unwrap());
+        standardwebhooks::Webhook::new(secret.expose()).unwrap().verify(body, &map).is_ok()
+    }
+
+    fn seconds() -> i64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        i64::try_from(now.as_secs()).unwrap()
+    }
+
+    #[test]
+    fn both_keys_verify_during_the_overlap_and_the_old_one_fails_after_it() {
+        let (old, new) = (secret(1), secret(2));
+        let start = Time::from_millis(seconds() * 1_000);
+        let overlap = std::time::Duration::from_secs(60);
+        let mut keys = vec![SigningKey { secret: old.clone(), until: None }];
+        turn(&mut keys, new.clone(), start, overlap).unwrap();
+        let signers: Vec<Signer> = keys.iter().map(|k| Signer::new(k).unwrap()).collect();
+        let end = start.plus(overlap);
+        for (at, count) in [(start, 2), (end, 2), (Time::from_millis(end.millis() + 1), 1)] {
+            let in_force = signers.iter().filter_map(|signer| signer.at(at));
+            let now = at.seconds();
+            let signature = sign(in_force, "e", now, b"x");
+            let parts: Vec<&str> = signature.split(' ').collect();
+            assert_eq!(parts.len(), count, "{at}");
+            let newest = sign(&[Key::parse(&new).unwrap()], "e", now, b"x");
+            assert_eq!(parts[0], newest, "the newest first");
+            for (secret, fits) in [(&new, true), (&old, count == 2)] {
+                let given = headers_at("e", now, &signature);
+                let key = Key::parse(secret).unwrap();
+                let judged = verify(&key, given.as_headers(), b"x", now);
+                assert_eq!(judged.is_ok(), fits, "{at}");
+                assert_eq!(trusts(secret, ("e", now, &signature), b"x"), fits, "{at}");
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_secret_of_24_to_64_bytes_is_the_same_to_us_and_to_others(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 24..=64),
+            body in "[ -~]{0,200}",
+        ) {
+            let secret = Secret::new(format!("{PREFIX}{}", STANDARD.encode(&bytes)));
+            let (key, now) = (Key::parse(&secret).unwrap(), seconds());
+            let ours = sign(std::slice::from_ref(&key), "evt_1-sub_1", now, body.as_bytes());
+            proptest::prop_assert!(trusts(&secret, ("evt_1-sub_1", now, &ours), body.as_bytes()));
+            let other = standardwebhooks::Webhook::new(secret.expose()).unwrap();
+            let theirs = other.sign("evt_1-sub_1", now, body.as_bytes()).unwrap();
+            let given = headers_at("evt_1-sub_1", now, &theirs);
+            proptest::prop_assert!(verify(&key, given.as_headers(), body.as_bytes(), now).is_ok());
+        }
     }
 
     #[test]

@@ -101,6 +101,10 @@ id!(
     SubscriptionId, "subscription id", "sub_ and 26 of a-z2-7", |s| is_hash_id(s, "sub_")
 );
 id!(
+    /// A subscription's name in the file that it is kept in; shaped like a rule id.
+    SubscriptionName, "name", "a small letter, then up to 63 of a-z, 0-9 and -", is_slug
+);
+id!(
     /// A rule, unique in its rule set.
     RuleId, "rule id", "a small letter, then up to 63 of a-z, 0-9 and -", is_slug
 );
@@ -190,6 +194,13 @@ impl SubscriptionId {
     pub fn from_random(bytes: [u8; 16]) -> Self {
         Self(format!("sub_{}", base32(&bytes)))
     }
+
+    /// The id of a subscription that is kept in a file: it follows from its name, so that a store
+    /// that is made anew gives the same one. 16 bytes as [`Self::from_random`] takes them.
+    pub fn of_name(name: &SubscriptionName) -> Self {
+        let digest = hash(&[name.as_str()]);
+        Self::from_random(std::array::from_fn(|n| digest.get(n).copied().unwrap_or_default()))
+    }
 }
 
 /// The shard of an id: first 8 bytes of its SHA-256, big-endian, modulo [`SHARDS`].
@@ -200,13 +211,17 @@ pub fn shard_of(id: &str) -> u16 {
 }
 
 fn hash_id(prefix: &str, fields: &[&str]) -> String {
+    let text: String = base32(&hash(fields)).chars().take(26).collect();
+    format!("{prefix}{text}")
+}
+
+fn hash(fields: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for field in fields {
         hash.update((field.len() as u64).to_be_bytes());
         hash.update(field.as_bytes());
     }
-    let text: String = base32(&hash.finalize()).chars().take(26).collect();
-    format!("{prefix}{text}")
+    hash.finalize().into()
 }
 
 fn base32(bytes: &[u8]) -> String {
@@ -264,6 +279,14 @@ mod tests {
         bytes.extend_from_slice(b"x");
         let text = base32(&Sha256::digest(&bytes));
         assert!(text.starts_with(id.as_str().trim_start_matches("art_")));
+    }
+
+    #[test]
+    fn a_name_has_one_id_on_every_machine() {
+        // printf '\0\0\0\0\0\0\0\4desk' | sha256sum, the first 16 bytes through base32.
+        let id = SubscriptionId::of_name(&SubscriptionName::new("desk").unwrap());
+        assert_eq!(id.as_str(), "sub_jawfghp2kandl7wgxdlwhgv4mi");
+        assert!(SubscriptionId::new(id.as_str()).is_ok());
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! What a subscriber wants, as the api writes it.
 
+mod credentials;
+pub mod keys;
+
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -9,12 +12,19 @@ use crate::model::duration;
 use crate::model::id::Key;
 use crate::model::id::Lang;
 use crate::model::id::SubscriptionId;
+use crate::model::id::SubscriptionName;
 use crate::model::id::Topic;
 use crate::model::rule::Nature;
 use crate::model::rule::Severity;
 use crate::model::time::Time;
 use crate::model::version::Version;
 
+pub use credentials::Auth;
+pub use credentials::Credentials;
+
+/// The file that subscriptions may be kept in, as it is shown: the same whatever folder it lies in,
+/// so that workers that read copies of it agree.
+pub const MANAGED_BY: &str = "config/subscriptions.yaml";
 /// Most filter versions kept: behind the oldest neither pull nor replay goes.
 pub const MAX_FILTER_VERSIONS: usize = 64;
 /// Most requests that wait to be carried out.
@@ -256,8 +266,11 @@ pub struct Subscription {
     /// Shape of the body.
     #[serde(default)]
     pub format: Format,
-    /// Signing keys, the current one first; all of them sign.
+    /// Signing keys, the current one first; all of them sign until their time.
     pub keys: Vec<SigningKey>,
+    /// What is sent beside the signature.
+    #[serde(default, skip_serializing_if = "Credentials::is_empty")]
+    pub credentials: Credentials,
     /// Numbered versions of the filter, oldest first, at least one.
     pub filters: Vec<FilterVersion>,
     /// Longest wait before an event that is no ending is given up as outdated.
@@ -275,6 +288,9 @@ pub struct Subscription {
     /// Asked for and perhaps not yet carried out, oldest first.
     #[serde(default)]
     pub requests: Vec<Request>,
+    /// Its name in [`MANAGED_BY`], for one that is kept there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<SubscriptionName>,
     /// When it was made.
     pub created_at: Time,
     /// When its definition last changed.

@@ -9,6 +9,8 @@ mod endings;
 mod feeds;
 pub(crate) mod flow;
 mod full_disk;
+mod kept;
+mod keys;
 mod listed;
 mod live;
 mod messages;
@@ -40,6 +42,9 @@ use axum::http::StatusCode;
 use axum::routing::any;
 use serde_json::Value;
 use serde_json::json;
+use wirebell::clock::Clock;
+use wirebell::delivery::signature;
+use wirebell::model::subscription::Secret;
 
 /// Tests that keep every core busy run one after the other: together they would measure the
 /// machine and not the program.
@@ -230,8 +235,29 @@ impl Hook {
 
     /// Checked by a verifier that is not ours.
     pub(crate) fn verify(&self, secret: &str) {
+        assert!(self.fits(secret), "{:?}", self.headers);
+    }
+
+    /// Whether a verifier that is not ours trusts it, and ours agrees.
+    pub(crate) fn fits(&self, secret: &str) -> bool {
         let judge = standardwebhooks::Webhook::new(secret).unwrap();
-        judge.verify(&self.body, &self.headers).unwrap();
+        let theirs = judge.verify(&self.body, &self.headers).is_ok();
+        let header = |name: &str| self.headers.get(name).and_then(|v| v.to_str().ok());
+        let given = signature::Headers {
+            id: header("webhook-id"),
+            timestamp: header("webhook-timestamp"),
+            signature: header("webhook-signature"),
+        };
+        let now = Clock::System.now_ms() / 1_000;
+        let key = signature::Key::parse(&Secret::new(secret.to_owned())).unwrap();
+        let ours = signature::verify(&key, given, &self.body, now).is_ok();
+        assert_eq!(ours, theirs, "{:?}", self.headers);
+        ours
+    }
+
+    /// How many signatures it has.
+    pub(crate) fn signatures(&self) -> usize {
+        self.headers["webhook-signature"].to_str().unwrap().split(' ').count()
     }
 }
 

@@ -34,6 +34,7 @@ use wirebell::model::Subscription;
 use wirebell::model::SubscriptionId;
 use wirebell::model::Time;
 use wirebell::model::Version;
+use wirebell::model::subscription::Credentials;
 use wirebell::model::subscription::FilterVersion;
 use wirebell::model::subscription::Format;
 use wirebell::model::subscription::InFlight;
@@ -201,6 +202,7 @@ async fn subscribe<B: Bus>(bus: &B, url: &str) -> SubscriptionId {
         description: None,
         format: Format::Wirebell,
         keys: vec![SigningKey { secret, until: None }],
+        credentials: Credentials::default(),
         filters: vec![FilterVersion {
             number: 1,
             effective_after: 0,
@@ -211,6 +213,7 @@ async fn subscribe<B: Bus>(bus: &B, url: &str) -> SubscriptionId {
         rate: None,
         paused: false,
         requests: Vec::new(),
+        name: None,
         created_at: now,
         updated_at: now,
     };

@@ -35,7 +35,9 @@ use crate::model::Subscription;
 use crate::model::SubscriptionId;
 use crate::model::Time;
 use crate::model::Version;
+use crate::model::subscription::Credentials;
 use crate::model::subscription::FilterVersion;
+use crate::model::subscription::Secret;
 use crate::model::subscription::SigningKey;
 use crate::model::subscription::Topics;
 use crate::telemetry::logs::chain;
@@ -48,17 +50,19 @@ const MAX_LINES_BYTES: usize = 8 * 1024 * 1024;
 const GROUP: usize = 1_000;
 
 /// A definition that can be taken.
-struct Draft {
-    written: Written,
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) written: Written,
     filter: Filter,
     pace: Pace,
+    credentials: Credentials,
 }
 
 /// Where a subscription begins.
 #[derive(Clone, Copy)]
-struct Begin {
-    now: Time,
-    log_end: u64,
+pub(super) struct Begin {
+    pub(super) now: Time,
+    pub(super) log_end: u64,
 }
 
 /// What became of the lines of a request.
@@ -96,7 +100,7 @@ async fn create_one<B: Bus>(app: &App<B>, bytes: &[u8], begin: Begin) -> Result<
     let draft = Judge::of(app).draft(read_json(bytes)?).map_err(Problem::invalid)?;
     let (subscription, secret) = draft.begin(begin)?;
     app.bus.put(Bucket::Subscriptions, put(&subscription, None)).await?;
-    let mut body = json!(shown(&subscription, None));
+    let mut body = json!(shown(&subscription, None, begin.now));
     body["secret"] = json!(secret);
     let location = format!("/v1/subscriptions/{}", subscription.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(body)).into_response())
@@ -190,7 +194,7 @@ impl Told {
 }
 
 impl Judge {
-    fn draft(&self, written: Written) -> Result<Draft, Vec<Fault>> {
+    pub(super) fn draft(&self, written: Written) -> Result<Draft, Vec<Fault>> {
         let mut faults = Vec::new();
         if written.url.is_none() {
             faults.push(Fault::new("/url", "the url that webhooks are sent to is missing"));
@@ -208,32 +212,63 @@ impl Judge {
         };
         let filter = self.filter(&written, filter, &mut faults);
         let pace = self.check(&written, &mut faults);
-        if faults.is_empty() { Ok(Draft { written, filter, pace }) } else { Err(faults) }
+        let credentials = written.credentials(&Credentials::default(), &mut faults);
+        if let Some(Err(message)) = written.secret.as_ref().map(usable) {
+            faults.push(Fault::new("/secret", message));
+        }
+        if faults.is_empty() {
+            Ok(Draft { written, filter, pace, credentials })
+        } else {
+            Err(faults)
+        }
     }
 }
 
 impl Draft {
-    /// A new subscription with an id and a secret of its own; the secret is told this once.
+    /// A new subscription with an id of its own, and a secret of its own if none is given; the
+    /// secret is told this once.
     fn begin(&self, begin: Begin) -> Result<(Subscription, String), Problem> {
-        let secret = signature::secret_from_random(random()?);
+        let secret = match &self.written.secret {
+            Some(secret) => secret.clone(),
+            None => signature::secret_from_random(random()?),
+        };
         let told = secret.expose().to_owned();
+        let id = SubscriptionId::from_random(random()?);
+        Ok((self.subscription(id, secret, begin), told))
+    }
+
+    /// The subscription as it would be if it were new.
+    pub(super) fn subscription(
+        &self,
+        id: SubscriptionId,
+        secret: Secret,
+        begin: Begin,
+    ) -> Subscription {
         let filter = self.filter.clone();
-        let subscription = Subscription {
+        Subscription {
             v: Version,
-            id: SubscriptionId::from_random(random()?),
+            id,
             url: self.written.url.clone().unwrap_or_default(),
             description: self.written.description.clone().flatten(),
             format: self.written.format.unwrap_or_default(),
             keys: vec![SigningKey { secret, until: None }],
+            credentials: self.credentials.clone(),
             filters: vec![FilterVersion { number: 1, effective_after: begin.log_end, filter }],
             ttl: self.pace.ttl.flatten(),
             max_in_flight: self.pace.max_in_flight.unwrap_or_default(),
             rate: self.pace.rate.flatten(),
             paused: false,
             requests: Vec::new(),
+            name: None,
             created_at: begin.now,
             updated_at: begin.now,
-        };
-        Ok((subscription, told))
+        }
     }
+}
+
+/// Whether a secret of the owner's own can sign; its words do not repeat it.
+pub(super) fn usable(secret: &Secret) -> Result<(), String> {
+    signature::Key::parse(secret).map(drop).map_err(|bad| {
+        format!("{bad}: write whsec_ and the base64 of 24 to 64 random bytes, such as those of `openssl rand -base64 32`")
+    })
 }

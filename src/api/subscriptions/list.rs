@@ -13,6 +13,7 @@ use crate::api::page;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::api::subscriptions::Shown;
+use crate::api::subscriptions::now;
 use crate::api::subscriptions::read;
 use crate::api::subscriptions::record_of;
 use crate::api::subscriptions::shown;
@@ -71,8 +72,8 @@ pub(super) async fn list<B: Bus>(
 }
 
 async fn look_up<B: Bus>(app: App<B>, subscription: Subscription) -> Result<Shown, Problem> {
-    let record = record_of(&app, subscription.id.as_str()).await?;
-    Ok(shown(&subscription, record))
+    let record = record_of(&app, &subscription).await?;
+    Ok(shown(&subscription, record, now(&app)))
 }
 
 fn place(cursor: &str) -> Result<(i64, String), Problem> {

@@ -34,7 +34,7 @@ pub(super) async fn pause<B: Bus>(
         Ok(())
     })
     .await?;
-    Ok(axum::Json(json!(shown(&subscription, record))))
+    Ok(axum::Json(json!(shown(&subscription, record, now))))
 }
 
 /// `POST /v1/subscriptions/{id}/resume`: ends a pause, whoever made it, and a wait between tries.
@@ -51,7 +51,7 @@ pub(super) async fn resume<B: Bus>(
         if waits { Ok(()) } else { ask(subscription, record, (now, RequestKind::Resume)) }
     })
     .await?;
-    Ok(axum::Json(json!(shown(&subscription, record))))
+    Ok(axum::Json(json!(shown(&subscription, record, now))))
 }
 
 /// `POST /v1/subscriptions/{id}/test`: a `test.ping` goes the real way.

@@ -1,5 +1,6 @@
 //! A definition as people write it, and everything that can be wrong with it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use serde_json::Value;
 use crate::api::App;
 use crate::api::problem::Fault;
 use crate::bus::Bus;
+use crate::delivery::credentials;
 use crate::egress::Policy;
 use crate::model::Filter;
 use crate::model::Key;
@@ -17,18 +19,21 @@ use crate::model::Lang;
 use crate::model::Nature;
 use crate::model::Severity;
 use crate::model::duration;
+use crate::model::subscription::Auth;
+use crate::model::subscription::Credentials;
 use crate::model::subscription::Format;
 use crate::model::subscription::InFlight;
 use crate::model::subscription::MAX_IN_FLIGHT;
 use crate::model::subscription::MAX_RATE;
 use crate::model::subscription::Rate;
+use crate::model::subscription::Secret;
 use crate::model::subscription::Topics;
 
 /// Longest description and list in a filter.
 const MAX_LIST: usize = 1_000;
 
 /// A definition as written. Every field may be left out of a `PATCH`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Written {
     pub(super) url: Option<String>,
@@ -49,6 +54,13 @@ pub(super) struct Written {
     rate: Option<Option<Value>>,
     #[serde(deserialize_with = "given")]
     pub(super) description: Option<Option<String>>,
+    /// The signing key; one is made where none is given. Not in a `PATCH`.
+    pub(super) secret: Option<Secret>,
+    /// The whole of them: a `PATCH` that names headers names all.
+    #[serde(deserialize_with = "given")]
+    headers: Option<Option<BTreeMap<String, Secret>>>,
+    #[serde(deserialize_with = "given")]
+    auth: Option<Option<Auth>>,
 }
 
 /// Keeps null apart from absent.
@@ -58,10 +70,11 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     Option::<T>::deserialize(d).map(Some)
 }
 
-/// What definitions are judged by.
+/// What definitions are judged by; what is not known refuses nothing.
+#[derive(Debug)]
 pub(super) struct Judge {
-    policy: Arc<Policy>,
-    topics: Vec<String>,
+    pub(super) policy: Option<Arc<Policy>>,
+    pub(super) topics: Option<Vec<String>>,
 }
 
 /// How requests are made, as far as it was written. Null asks for the default.
@@ -76,13 +89,13 @@ impl Judge {
     pub(super) fn of<B: Bus>(app: &App<B>) -> Self {
         let rules = app.settings.rules.load();
         let topics = rules.topics().into_iter().map(String::from).collect();
-        Self { policy: app.settings.policy.clone(), topics }
+        Self { policy: Some(app.settings.policy.clone()), topics: Some(topics) }
     }
 
     /// Checks what is written beside the filter.
     pub(super) fn check(&self, written: &Written, faults: &mut Vec<Fault>) -> Pace {
-        if let Some(url) = &written.url
-            && let Err(refusal) = crate::egress::judge(url, &self.policy)
+        if let (Some(url), Some(policy)) = (&written.url, &self.policy)
+            && let Err(refusal) = crate::egress::judge(url, policy)
         {
             faults.push(Fault::new("/url", refusal.to_string()));
         }
@@ -127,7 +140,7 @@ impl Judge {
 
     /// A topic that no rule has would never ring: most likely it is misspelt.
     fn unknown_topics(&self, names: &[String]) -> Vec<Fault> {
-        let known = &self.topics;
+        let Some(known) = &self.topics else { return Vec::new() };
         names
             .iter()
             .enumerate()
@@ -148,6 +161,23 @@ impl Judge {
 }
 
 impl Written {
+    /// What is sent beside the signature, with what is written of it.
+    pub(super) fn credentials(&self, old: &Credentials, faults: &mut Vec<Fault>) -> Credentials {
+        let mut credentials = old.clone();
+        let mut wrong = Vec::new();
+        if let Some(headers) = &self.headers {
+            let (headers, found) = credentials::read(headers.clone().unwrap_or_default());
+            credentials.headers = headers;
+            wrong.extend(found);
+        }
+        if let Some(auth) = &self.auth {
+            credentials.auth.clone_from(auth);
+        }
+        wrong.extend(credentials::judge(&credentials));
+        faults.extend(wrong.into_iter().map(|(pointer, message)| Fault::new(pointer, message)));
+        credentials
+    }
+
     fn pace(&self, faults: &mut Vec<Fault>) -> Pace {
         let mut checked = Pace::default();
         if let Some(value) = &self.ttl {

@@ -19,6 +19,7 @@ use crate::model::Severity;
 use crate::model::SourceId;
 use crate::model::SubscriptionId;
 use crate::model::Version;
+use crate::model::subscription::Credentials;
 use crate::model::subscription::FilterVersion;
 use crate::model::subscription::Format;
 use crate::model::subscription::InFlight;
@@ -109,6 +110,7 @@ fn planted() -> Planted {
         description: None,
         format: Format::Wirebell,
         keys: Vec::new(),
+        credentials: Credentials::default(),
         filters: vec![FilterVersion {
             number: 1,
             effective_after: 10,
@@ -119,6 +121,7 @@ fn planted() -> Planted {
         rate: None,
         paused: false,
         requests: Vec::new(),
+        name: None,
         created_at: at(50),
         updated_at: at(50),
     };

@@ -37,6 +37,7 @@ use crate::model::Subscription;
 use crate::model::SubscriptionId;
 use crate::model::Time;
 use crate::model::Version;
+use crate::model::subscription::Credentials;
 use crate::model::subscription::FilterVersion;
 use crate::model::subscription::Format;
 use crate::model::subscription::InFlight;
@@ -127,6 +128,7 @@ async fn subscribe<B: Bus>(bus: &B, url: &str, key: SigningKey) -> anyhow::Resul
         description: Some("bench".to_owned()),
         format: Format::Wirebell,
         keys: vec![key],
+        credentials: Credentials::default(),
         filters: vec![FilterVersion {
             number: 1,
             effective_after: bus.end(Stream::Events).await?,
@@ -137,6 +139,7 @@ async fn subscribe<B: Bus>(bus: &B, url: &str, key: SigningKey) -> anyhow::Resul
         rate: None,
         paused: false,
         requests: Vec::new(),
+        name: None,
         created_at: now,
         updated_at: now,
     };

@@ -37,9 +37,30 @@ pub(in crate::cli) struct Subscribe {
     /// What you call it
     #[arg(long, value_name = "TEXT")]
     pub(in crate::cli) description: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) credentials: Credentials,
     /// Write the secret into this file instead of showing it
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) secret_to: Option<PathBuf>,
+}
+
+/// What a receiver asks to be shown. Other users of a machine can read the arguments of commands:
+/// `@FILE` keeps a secret out of them.
+#[derive(Debug, ClapArgs)]
+pub(in crate::cli) struct Credentials {
+    /// 'Name: value' sent with each webhook; @FILE for lines of them, @- for standard input; can be
+    /// said more than once
+    #[arg(long = "header", value_name = "LINE")]
+    pub(in crate::cli) headers: Vec<String>,
+    /// Name and password sent with each webhook, or @FILE with both
+    #[arg(long, value_name = "USER:PASSWORD", conflicts_with = "bearer")]
+    pub(in crate::cli) basic: Option<String>,
+    /// Token sent with each webhook, or @FILE with it
+    #[arg(long, value_name = "TOKEN")]
+    pub(in crate::cli) bearer: Option<String>,
+    /// Sign with the secret in this file instead of a new one; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) secret_file: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -84,12 +105,29 @@ pub(in crate::cli) enum Action {
         /// Its id
         id: String,
     },
+    /// Sign with a new secret, and for a while with the old one too
+    Rotate(Rotate),
     /// Send again what was sent or given up
     Replay(Replay),
     /// What was tried, the newest first
     Attempts(Attempts),
     /// What belongs to it, sent or not: the bodies of its webhooks, one a line
     Events(Events),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(in crate::cli) struct Rotate {
+    /// Its id
+    pub(in crate::cli) id: String,
+    /// How long the old one signs on, 0s to 7d; 0s ends it at once [default: 24h]
+    #[arg(long, value_name = "DURATION")]
+    pub(in crate::cli) overlap: Option<String>,
+    /// Take the secret in this file instead of a new one; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) secret_file: Option<PathBuf>,
+    /// Write the secret into this file instead of showing it
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) secret_to: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::cli::remote::list;
 use crate::cli::remote::text;
+use crate::cli::subscriptions::credentials::signing;
 
 /// In a word or two.
 pub(super) fn state_text(one: &Value) -> &str {
@@ -58,6 +59,16 @@ fn definition(one: &Value) -> Vec<String> {
         pace.push_str(&format!("; given up after waiting {ttl}"));
     }
     lines.push(pace);
+    if !list(one, "headers").is_empty() || one["auth"].is_string() {
+        let mut shown = vec![words("headers")];
+        shown.extend(one["auth"].as_str().map(|kind| format!("{kind} authentication")));
+        shown.retain(|part| !part.is_empty());
+        lines.push(format!("headers      {}", shown.join("; ")));
+    }
+    lines.extend(signing(one).map(|still| format!("keys         {still}")));
+    if let Some(file) = one["managed_by"].as_str() {
+        lines.push(format!("kept in      {file}, as {}", text(one, "name")));
+    }
     let (made, changed) = (text(one, "created_at"), text(one, "updated_at"));
     lines.push(format!("made         {made}, changed {changed}"));
     lines
@@ -162,6 +173,8 @@ mod tests {
         let one = json!({
             "id": "sub_a", "url": "https://desk.example/in", "topics": ["siren"], "rate": 2.5,
             "max_in_flight": 4, "ttl": "60s", "paused": false, "requested": ["resume"],
+            "headers": ["x-key"], "auth": "basic", "signing": {"keys": 2, "until": "T6"},
+            "managed_by": "config/subscriptions.yaml", "name": "desk",
             "created_at": "T1", "updated_at": "T2",
             "delivery": {
                 "state": "paused", "since": "T3", "why": "the receiver answered 410 Gone",
@@ -176,6 +189,9 @@ mod tests {
         let said = standing_text(&one);
         for part in [
             "sub_a  paused by Wirebell",
+            "headers      x-key; basic authentication",
+            "still signing with 2 keys until T6",
+            "kept in      config/subscriptions.yaml, as desk",
             "4 requests at once, order not kept; at most 2.5 a second; given up after waiting 60s",
             "paused by Wirebell since T3: the receiver answered 410 Gone",
             "asked for and not yet carried out: resume",

@@ -13,6 +13,7 @@ use crate::model::EventKind;
 use crate::model::SourceId;
 use crate::model::SubscriptionId;
 use crate::model::Version;
+use crate::model::subscription::Credentials;
 use crate::model::subscription::FilterVersion;
 use crate::model::subscription::Format;
 use crate::model::subscription::InFlight;
@@ -29,12 +30,14 @@ fn subscription(max_in_flight: u8) -> Subscription {
         description: None,
         format: Format::Wirebell,
         keys: Vec::new(),
+        credentials: Credentials::default(),
         filters: vec![version(1, 10, r#"{"topics":["*"]}"#)],
         ttl: None,
         max_in_flight: InFlight::new(max_in_flight).unwrap(),
         rate: None,
         paused: false,
         requests: Vec::new(),
+        name: None,
         created_at: at(0),
         updated_at: at(0),
     }

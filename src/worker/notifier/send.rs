@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http::HeaderValue;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::delivery::Key;
 use crate::delivery::Reply;
 use crate::delivery::body;
 use crate::delivery::endpoint::Work;
 use crate::delivery::schedule::retry_after;
 use crate::delivery::signature;
+use crate::delivery::signature::Signer;
 use crate::egress;
 use crate::egress::Client;
 use crate::egress::Reached;
@@ -33,7 +34,10 @@ pub(super) struct Order {
     pub(super) subscription: SubscriptionId,
     /// None where the address is not allowed.
     pub(super) target: Option<Target>,
-    pub(super) keys: Vec<Key>,
+    /// Which of them sign is judged when it is sent.
+    pub(super) keys: Vec<Signer>,
+    /// What the receiver asks to be shown beside the signature.
+    pub(super) headers: HeaderMap,
     pub(super) work: Work,
     /// The alert has closed meanwhile.
     pub(super) late: bool,
@@ -71,9 +75,12 @@ impl Order {
     fn request(&self, target: Target, now: Time) -> Option<Request> {
         let body = self.body();
         let id = body::webhook_id(&name(&self.work).0, &self.subscription);
-        let signature = signature::sign(&self.keys, &id, now.seconds(), &body);
+        let in_force = self.keys.iter().filter_map(|signer| signer.at(now));
+        let signature = signature::sign(in_force, &id, now.seconds(), &body);
         let mut request = Request::post(target, Bytes::from(body));
         request.timeout = self.timeout;
+        // First, so that none takes the place of ours.
+        request.headers.clone_from(&self.headers);
         request.headers.insert("content-type", HeaderValue::from_static("application/json"));
         for (name, value) in [
             ("webhook-id", id),

@@ -13,7 +13,7 @@ use crate::e2e::wait_ready;
 use crate::support::running::Running;
 
 /// Replaces a file as editors do: written beside, then renamed over it.
-fn replace(desk: &Desk, name: &str, text: &str) {
+pub(super) fn replace(desk: &Desk, name: &str, text: &str) {
     let path = desk.path().join("config").join(name);
     let beside = path.with_extension("swp");
     std::fs::write(&beside, text).unwrap();
@@ -21,7 +21,7 @@ fn replace(desk: &Desk, name: &str, text: &str) {
 }
 
 /// What the board says of a part, once it contains `words`.
-fn wait_for_part(api: &str, name: &str, words: &str) -> Value {
+pub(super) fn wait_for_part(api: &str, name: &str, words: &str) -> Value {
     wait_for(words, || {
         let (status, board) = ask("GET", &format!("{api}/readyz?verbose"), "", b"")?;
         assert_eq!(status, 200, "{board}");
@@ -30,14 +30,14 @@ fn wait_for_part(api: &str, name: &str, words: &str) -> Value {
     })
 }
 
-fn reload_metric(api: &str, file: &str) -> String {
+pub(super) fn reload_metric(api: &str, file: &str) -> String {
     let (_, text) = crate::support::http::ask("GET", &format!("{api}/metrics"), "", b"").unwrap();
     let text = String::from_utf8(text).unwrap();
     let name = format!("wirebell_config_last_reload_successful{{file=\"{file}\"}} ");
     text.lines().find_map(|line| line.strip_prefix(&name)).unwrap().to_owned()
 }
 
-fn push(api: &str, title: &str) {
+pub(super) fn push(api: &str, title: &str) {
     let body = json!({"title": title, "body": "x"}).to_string();
     let url = format!("{api}/v1/articles");
     let (status, said) = ask("POST", &url, "application/json", body.as_bytes()).unwrap();

@@ -27,6 +27,7 @@ struct Script {
     /// Requests wait here until as many are open.
     barrier: Option<Arc<Barrier>>,
     taken: Vec<Hook>,
+    refused: Vec<Hook>,
     open: usize,
     most_open: usize,
 }
@@ -71,6 +72,11 @@ impl Scripted {
         self.0.lock().unwrap().taken.clone()
     }
 
+    /// What was not taken, in the order it was answered.
+    pub(crate) fn refused(&self) -> Vec<Hook> {
+        self.0.lock().unwrap().refused.clone()
+    }
+
     /// Waits until so many were taken, repeats included.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Hook> {
         wait_for("webhooks", || Some(self.taken()).filter(|taken| taken.len() >= count))
@@ -95,8 +101,6 @@ async fn take(State(scripted): State<Scripted>, headers: HeaderMap, body: Bytes)
     let mut script = scripted.0.lock().unwrap();
     script.open -= 1;
     let status = script.all.or(script.of.get(&sequence(&hook)).copied());
-    if status.is_none() {
-        script.taken.push(hook);
-    }
+    if status.is_none() { &mut script.taken } else { &mut script.refused }.push(hook);
     status.map_or(StatusCode::OK, |status| StatusCode::from_u16(status).unwrap())
 }

@@ -105,7 +105,15 @@ impl<B: Bus> Desk<'_, B> {
                 return Ok(());
             }
         };
-        match self.places.get(&id).copied() {
+        let mut place = self.places.get(&id).copied();
+        if let Some(old) = place
+            && self.slot(old).is_some_and(|s| s.endpoint.wanted().created_at != wanted.created_at)
+        {
+            // It was removed and made anew, and nobody told us of its end.
+            self.drop_slot(old);
+            place = None;
+        }
+        match place {
             None => self.insert((wanted, entry.revision), None, false),
             Some(place) => self.redefine(place, wanted, entry.revision),
         }

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use crate::bus::Bus;
 use crate::delivery::Reply;
 use crate::delivery::breaker::Alarm;
+use crate::delivery::credentials;
 use crate::delivery::endpoint::End;
 use crate::delivery::endpoint::GaveUp;
 use crate::delivery::endpoint::Next;
@@ -74,6 +75,7 @@ impl<B: Bus> Desk<'_, B> {
             subscription: slot.id.clone(),
             target: slot.target.clone(),
             keys: slot.endpoint.keys().to_vec(),
+            headers: credentials::headers(&slot.endpoint.wanted().credentials),
             work,
             late,
             public_url,

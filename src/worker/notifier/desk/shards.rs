@@ -199,7 +199,8 @@ impl<B: Bus> Desk<'_, B> {
     ) {
         let id = wanted.id.clone();
         let revision = stored.as_ref().map(|(_, revision)| *revision);
-        let record = stored.map(|(record, _)| record);
+        let record = stored.map(|(record, _)| record).filter(|record| record.is_of(&wanted));
+        let fresh = record.is_none();
         let target = judged(&self.parts.client, &wanted);
         let ttls = self.parts.settings.ttls;
         let endpoint = match Endpoint::new(wanted, record, abandoned, ttls) {
@@ -234,7 +235,7 @@ impl<B: Bus> Desk<'_, B> {
         if slot.endpoint.scan() >= self.tail {
             slot.endpoint.reached(self.tail, true);
         }
-        if revision.is_none() {
+        if fresh {
             slot.dirty = true;
             self.dirty.push_back(place);
         }
