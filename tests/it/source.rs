@@ -1,5 +1,8 @@
 //! Feeds, folders and pushed articles into the log of the embedded bus.
 
+mod links;
+mod notices;
+
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
