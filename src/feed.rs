@@ -7,6 +7,7 @@ pub mod cap;
 pub mod charset;
 pub mod date;
 pub mod html;
+pub mod lang;
 pub mod link;
 pub mod page;
 
@@ -245,6 +246,7 @@ pub fn read_feed(bytes: &[u8], context: &Context<'_>) -> Result<Document, Error>
 
 fn finish(document: &mut Document, context: &Context<'_>) {
     for draft in &mut document.entries {
+        draft.check_lang();
         draft.check_dates(context.now);
         draft.limit();
     }
@@ -329,6 +331,17 @@ impl Draft {
             self.problem(format!(
                 "the body is longer than {MAX_BODY_CHARS} characters and was cut"
             ));
+        }
+    }
+
+    /// A language that its letters cannot be is a default that nobody has set.
+    fn check_lang(&mut self) {
+        if let Some(said) = self.lang.take() {
+            let text = format!("{}\n{}", self.title, self.body);
+            self.lang = lang::settle(Some(said.clone()), &text);
+            if self.lang.as_ref() != Some(&said) {
+                self.problem(format!("it is not in the language {said} that it names"));
+            }
         }
     }
 

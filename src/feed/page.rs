@@ -2,7 +2,6 @@
 //! out, and paragraphs stay paragraphs.
 
 mod data;
-mod lang;
 
 use std::collections::HashMap;
 
@@ -21,14 +20,13 @@ use crate::feed::clean;
 use crate::feed::date;
 use crate::feed::entry;
 use crate::feed::html;
+use crate::feed::lang;
 use crate::feed::link;
 use crate::model::Lang;
 use crate::model::Time;
 use crate::model::article::MAX_BODY_CHARS;
 use crate::model::article::MAX_TITLE_CHARS;
 use data::Data;
-
-pub use lang::detect;
 
 /// Largest page read, in bytes.
 pub const MAX_BYTES: usize = 5 << 20;
@@ -125,7 +123,7 @@ pub fn read(bytes: &[u8], context: &Context<'_>) -> Result<Page, Error> {
     let is_past = |at: &Time| *at <= context.now.plus(MAX_AHEAD);
     page.published_at = page.published_at.filter(is_past);
     page.updated_at = page.updated_at.filter(is_past);
-    page.lang = page.lang.or_else(|| detect(&format!("{}\n{}", page.title, page.text)));
+    page.lang = lang::settle(page.lang, &format!("{}\n{}", page.title, page.text));
     Ok(page)
 }
 
