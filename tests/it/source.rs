@@ -2,6 +2,7 @@
 
 mod links;
 mod notices;
+mod polite;
 
 use std::path::Path;
 use std::path::PathBuf;
