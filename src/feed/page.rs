@@ -43,7 +43,7 @@ const AROUND: &str = "nav, aside, footer, form, button, figcaption, noscript, di
     [class*='cookie'], [id*='cookie'], [class*='consent'], [id*='consent'], [class*='newsletter'], \
     [class*='related'], [class*='breadcrumb'], [class*='social'], [class*='share-'], \
     [class*='promo'], [class*='paywall'], [class*='caption'], [class*='byline'], [id*='comments'], \
-    [aria-hidden='true']";
+    [aria-hidden='true'], amp-ad, amp-embed, amp-sticky-ad, amp-sidebar, amp-consent";
 /// What a page says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Page {

@@ -21,6 +21,7 @@ mod headlines;
 mod life_properties;
 mod lint;
 mod odd_feeds;
+mod page_layouts;
 mod page_sources;
 mod polling;
 mod query_properties;
