@@ -1,11 +1,14 @@
 //! Notices under ids of their own that withdraw other articles.
 
+use wirebell::alerts::Run;
 use wirebell::bus::Bus;
 use wirebell::bus::Stream;
 use wirebell::clock::Clock;
 use wirebell::feed::Form;
 use wirebell::feed::read_articles;
+use wirebell::model::Article;
 use wirebell::model::Time;
+use wirebell::rules::load;
 use wirebell::source;
 use wirebell::source::Accepted;
 use wirebell::source::Origin;
@@ -107,6 +110,25 @@ async fn a_notice_that_comes_together_with_its_article_or_before_it_in_a_list_re
     );
     let told = push(&desk, &[gone, back]).await;
     assert_eq!(statuses(&told), [(Status::New, 1), (Status::Revised, 2)]);
+    desk.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_is_taken_back_when_a_notice_withdraws_what_opened_it() {
+    let desk = Desk::open().await;
+    push(&desk, &[r#"{"id":"w-1","title":"Crane falls in the harbour","body":"Now."}"#]).await;
+    let notice = r#"{"id":"k","withdrawn":true,"title":"KILL: Crane falls in the harbour","body":"It stands."}"#;
+    push(&desk, &[notice]).await;
+    let text = "version: 1\nrules:\n  - {id: crane, any: [crane falls]}\n".to_owned();
+    let rules = load(&[("rules.yaml".to_owned(), text)]).unwrap();
+    let log = desk.articles(0, 2).await;
+    let mut run = Run::new(rules.context(), |a: &Article| rules.found(a), log[0].1.received_at);
+    let told: Vec<&str> = log
+        .into_iter()
+        .flat_map(|(_, article)| run.take(article).events)
+        .map(|event| event.kind.as_str())
+        .collect();
+    assert_eq!(told, ["alert.opened", "alert.retracted"]);
     desk.close().await;
 }
 
