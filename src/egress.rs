@@ -11,9 +11,9 @@ pub mod resolve;
 mod client;
 mod connect;
 mod fetch;
-mod gzip;
 mod pace;
 mod trust;
+mod unpack;
 
 use std::time::Duration;
 
@@ -162,6 +162,16 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// The body is packed in a way that is not read.
+    #[error(
+        "the answer of {host} is packed as {encoding:?}, which is not read; gzip, br, zstd and deflate are"
+    )]
+    Encoding {
+        /// The host.
+        host: String,
+        /// What the server calls it.
+        encoding: String,
+    },
     /// The same request has passed through such clients too often.
     #[error("the request to {host} has made {hops} hops: it runs in a loop")]
     Loop {
@@ -192,7 +202,9 @@ impl Error {
     pub fn reached(&self) -> Reached {
         match self {
             Self::TimedOut { reached, .. } | Self::Broken { reached, .. } => *reached,
-            Self::Redirect { .. } | Self::TooLarge { .. } => Reached::Unknown,
+            Self::Redirect { .. } | Self::TooLarge { .. } | Self::Encoding { .. } => {
+                Reached::Unknown
+            }
             _ => Reached::NotSent,
         }
     }
@@ -208,6 +220,7 @@ impl Error {
             Self::Broken { .. } => "broken",
             Self::Redirect { .. } => "redirect",
             Self::TooLarge { .. } => "too_large",
+            Self::Encoding { .. } => "encoding",
             Self::Loop { .. } => "loop",
         }
     }

@@ -7,8 +7,11 @@ pub mod cap;
 pub mod charset;
 pub mod date;
 pub mod html;
+pub mod lang;
+pub mod link;
 pub mod page;
 
+mod apart;
 mod clean;
 mod discover;
 mod entry;
@@ -16,6 +19,7 @@ mod jsonfeed;
 mod markup;
 mod mend;
 mod names;
+mod notice;
 mod plain;
 mod records;
 mod rhythm;
@@ -24,8 +28,6 @@ mod tree;
 mod withdrawn;
 mod xml;
 
-use std::collections::HashMap;
-use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -36,6 +38,9 @@ use crate::model::Time;
 use crate::model::article::MAX_BODY_CHARS;
 use crate::model::article::MAX_TITLE_CHARS;
 
+pub use notice::Candidate;
+pub use notice::Notice;
+pub use notice::Signs;
 pub use records::Fault;
 pub use records::Rejected;
 pub use rhythm::Rhythm;
@@ -241,10 +246,11 @@ pub fn read_feed(bytes: &[u8], context: &Context<'_>) -> Result<Document, Error>
 
 fn finish(document: &mut Document, context: &Context<'_>) {
     for draft in &mut document.entries {
+        draft.check_lang();
         draft.check_dates(context.now);
         draft.limit();
     }
-    tell_apart(document);
+    apart::tell_apart(document);
     document.salvaged = document.salvaged.min(document.entries.len());
     document.problems.truncate(MAX_PROBLEMS);
 }
@@ -259,13 +265,32 @@ impl Draft {
     }
 
     /// What makes it the same article when it comes again: the message that it is, else the given
-    /// id, else the link, else the text itself.
+    /// id, else where the link leads, else the text itself.
     pub fn identity(&self) -> String {
         if let Some(message) = &self.message {
             return message.id.to_string();
         }
-        let named = self.distinct.as_ref().or(self.id.as_ref()).or(self.link.as_ref());
-        named.cloned().unwrap_or_else(|| format!("{}\n\n{}", self.title, self.body))
+        if let Some(named) = self.distinct.as_ref().or(self.id.as_ref()) {
+            return named.clone();
+        }
+        let link = self.link.as_deref().map(link::identity);
+        link.unwrap_or_else(|| format!("{}\n\n{}", self.title, self.body))
+    }
+
+    /// What identified it while links counted as they are written. What is stored under one of
+    /// these stays the same article.
+    pub fn former_identities(&self) -> Vec<String> {
+        let named = self.message.is_some() || (self.id.is_some() && self.distinct.is_none());
+        let Some(written) = self.link.as_deref().filter(|_| !named) else { return Vec::new() };
+        let (now, own) = (self.identity(), link::identity(written));
+        let mut formers = Vec::new();
+        for link in [apart::comparable(written), written.to_owned()] {
+            let former = now.replacen(&own, &link, 1);
+            if former != now && !formers.contains(&former) {
+                formers.push(former);
+            }
+        }
+        formers
     }
 
     /// Whether it has no words at all.
@@ -309,6 +334,17 @@ impl Draft {
         }
     }
 
+    /// A language that its letters cannot be is a default that nobody has set.
+    fn check_lang(&mut self) {
+        if let Some(said) = self.lang.take() {
+            let text = format!("{}\n{}", self.title, self.body);
+            self.lang = lang::settle(Some(said.clone()), &text);
+            if self.lang.as_ref() != Some(&said) {
+                self.problem(format!("it is not in the language {said} that it names"));
+            }
+        }
+    }
+
     /// Leaves out dates that are too far ahead of `now` to be meant, and says so.
     pub fn check_dates(&mut self, now: Time) {
         let latest = now.plus(MAX_AHEAD);
@@ -319,62 +355,6 @@ impl Draft {
             }
         }
     }
-}
-
-/// Ids as they compare: a feed that moves to https keeps its articles.
-fn comparable(id: &str) -> String {
-    match id.split_at_checked(7) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http://") => format!("https://{rest}"),
-        _ => id.to_owned(),
-    }
-}
-
-/// The link that names an entry, where nothing else does.
-fn link_only(draft: &Draft) -> Option<String> {
-    let other = draft.message.is_some() || draft.id.is_some();
-    draft.link.as_deref().filter(|_| !other).map(comparable)
-}
-
-/// The first entry keeps a shared id, later ones add their link, then their title. One that
-/// shares all three is the same entry again. Entries without an id that share a link all add their
-/// text: a link to the front page would make each new one a revision of the last.
-fn tell_apart(document: &mut Document) {
-    let mut names: HashSet<String> = HashSet::new();
-    let mut whole: HashSet<String> = HashSet::new();
-    let mut kept = Vec::with_capacity(document.entries.len());
-    let mut links: HashMap<String, usize> = HashMap::new();
-    for link in document.entries.iter().filter_map(link_only) {
-        *links.entry(link).or_default() += 1;
-    }
-    for mut draft in std::mem::take(&mut document.entries) {
-        if draft.is_nothing() {
-            kept.push(draft);
-            continue;
-        }
-        let shared = link_only(&draft).filter(|link| links.get(link).is_some_and(|n| *n > 1));
-        draft.distinct = shared.map(|link| format!("{link} {}\n\n{}", draft.title, draft.body));
-        let plain = draft.identity();
-        let named = draft.distinct.is_none()
-            && (draft.message.is_some() || draft.id.is_some() || draft.link.is_some());
-        let first = if named { comparable(plain.trim()) } else { plain.clone() };
-        let link = comparable(draft.link.as_deref().unwrap_or_default());
-        let second = format!("{first} {link}");
-        let third = format!("{second} {}", draft.title);
-        // A message is the same one wherever it is linked from.
-        let one = draft.message.is_some() || draft.distinct.is_some();
-        let again = !whole.insert(if one { &first } else { &third }.clone());
-        let own = [first, second, third].into_iter().find(|name| !names.contains(name));
-        let Some(own) = own.filter(|_| !again) else {
-            document.problems.push(format!("the entry {plain:.100?} is in the document twice"));
-            continue;
-        };
-        if own != plain {
-            draft.distinct = Some(own.clone());
-        }
-        names.insert(own);
-        kept.push(draft);
-    }
-    document.entries = kept;
 }
 
 impl fmt::Display for Form {

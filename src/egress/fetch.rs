@@ -17,7 +17,8 @@ use crate::egress::Request;
 use crate::egress::Target;
 use crate::egress::client::End;
 use crate::egress::client::read;
-use crate::egress::gzip;
+use crate::egress::unpack;
+use crate::egress::unpack::Trouble;
 
 /// Most redirects followed.
 const MAX_REDIRECTS: usize = 10;
@@ -98,9 +99,14 @@ impl Client {
             if end == End::Capped {
                 return Err(Error::TooLarge { host, limit: fetch.cap });
             }
-            let (body, unpacked) = unpack(body, fetch.cap)
-                .await
-                .map_err(|_| Error::TooLarge { host, limit: fetch.cap })?;
+            let label = label(&answered);
+            let (body, unpacked) = match unpacked(body, label, fetch.cap).await {
+                Ok(unpacked) => unpacked,
+                // What is said beside a failure is of no use, and must not hide it.
+                Err(_) if !status.is_success() => (Bytes::new(), true),
+                Err(Trouble::TooLarge) => return Err(Error::TooLarge { host, limit: fetch.cap }),
+                Err(Trouble::Unknown(encoding)) => return Err(Error::Encoding { host, encoding }),
+            };
             let complete = end == End::Whole && unpacked;
             let url = target.url().clone();
             return Ok(Fetched { status, headers: answered, body, complete, url, redirects });
@@ -139,12 +145,19 @@ impl Client {
     }
 }
 
-/// Unpacks what is packed, whatever the label says.
-async fn unpack(body: Bytes, cap: usize) -> Result<(Bytes, bool), gzip::TooLarge> {
-    if !body.starts_with(&[0x1F, 0x8B]) {
+/// What a server says of how its answer is packed.
+fn label(headers: &HeaderMap) -> String {
+    let all = headers.get_all(header::CONTENT_ENCODING).iter();
+    let all: Vec<&str> = all.filter_map(|label| label.to_str().ok()).collect();
+    all.join(",")
+}
+
+/// Unpacks what is packed.
+async fn unpacked(body: Bytes, label: String, cap: usize) -> Result<(Bytes, bool), Trouble> {
+    if !unpack::is_packed(&body, &label) {
         return Ok((body, true));
     }
-    // Unpacking 16 MB takes long enough to hold up other tasks.
-    let work = tokio::task::spawn_blocking(move || gzip::unpack(&body, cap));
+    // Unpacking 16 MB takes long enough to hold up other tasks, and a reader that fails fails alone.
+    let work = tokio::task::spawn_blocking(move || unpack::unpack(body, &label, cap));
     work.await.unwrap_or(Ok((Bytes::new(), false)))
 }

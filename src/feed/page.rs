@@ -2,7 +2,6 @@
 //! out, and paragraphs stay paragraphs.
 
 mod data;
-mod lang;
 
 use std::collections::HashMap;
 
@@ -21,13 +20,13 @@ use crate::feed::clean;
 use crate::feed::date;
 use crate::feed::entry;
 use crate::feed::html;
+use crate::feed::lang;
+use crate::feed::link;
 use crate::model::Lang;
 use crate::model::Time;
 use crate::model::article::MAX_BODY_CHARS;
 use crate::model::article::MAX_TITLE_CHARS;
 use data::Data;
-
-pub use lang::detect;
 
 /// Largest page read, in bytes.
 pub const MAX_BYTES: usize = 5 << 20;
@@ -44,10 +43,7 @@ const AROUND: &str = "nav, aside, footer, form, button, figcaption, noscript, di
     [class*='cookie'], [id*='cookie'], [class*='consent'], [id*='consent'], [class*='newsletter'], \
     [class*='related'], [class*='breadcrumb'], [class*='social'], [class*='share-'], \
     [class*='promo'], [class*='paywall'], [class*='caption'], [class*='byline'], [id*='comments'], \
-    [aria-hidden='true']";
-/// What only tells where a reader came from.
-const TRACKING: [&str; 7] = ["fbclid", "gclid", "dclid", "msclkid", "yclid", "mc_cid", "mc_eid"];
-
+    [aria-hidden='true'], amp-ad, amp-embed, amp-sticky-ad, amp-sidebar, amp-consent";
 /// What a page says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Page {
@@ -127,7 +123,7 @@ pub fn read(bytes: &[u8], context: &Context<'_>) -> Result<Page, Error> {
     let is_past = |at: &Time| *at <= context.now.plus(MAX_AHEAD);
     page.published_at = page.published_at.filter(is_past);
     page.updated_at = page.updated_at.filter(is_past);
-    page.lang = page.lang.or_else(|| detect(&format!("{}\n{}", page.title, page.text)));
+    page.lang = lang::settle(page.lang, &format!("{}\n{}", page.title, page.text));
     Ok(page)
 }
 
@@ -226,8 +222,8 @@ fn written_lang(document: &Document, metas: &Metas, data: &Data) -> Option<Lang>
 /// The address that a page gives as its own, without what tracks readers. One on another site,
 /// and a site's front page, is not believed.
 fn canonical(document: &Document, metas: &Metas, base: Option<&Url>) -> Option<String> {
-    let link = document.select("link[rel='canonical']").attr("href");
-    let said = [link.as_deref(), metas.one(&["og:url"])];
+    let named = document.select("link[rel='canonical']").attr("href");
+    let said = [named.as_deref(), metas.one(&["og:url"])];
     let resolve = |text: &str| match base {
         Some(base) => base.join(text.trim()).ok(),
         None => Url::parse(text.trim()).ok(),
@@ -236,7 +232,11 @@ fn canonical(document: &Document, metas: &Metas, base: Option<&Url>) -> Option<S
         let is_page = matches!(url.scheme(), "http" | "https") && url.path() != "/";
         is_page && base.is_none_or(|base| is_same_site(base, url))
     });
-    own.or_else(|| base.cloned()).map(|url| without_tracking(url).to_string())
+    own.or_else(|| base.cloned()).map(|url| {
+        let mut url = link::without_tracking(url);
+        url.set_fragment(None);
+        url.to_string()
+    })
 }
 
 fn is_same_site(one: &Url, other: &Url) -> bool {
@@ -246,26 +246,6 @@ fn is_same_site(one: &Url, other: &Url) -> bool {
     let below =
         |host: &str, of: &str| host.strip_suffix(of).is_some_and(|rest| rest.ends_with('.'));
     one == other || below(&one, &other) || below(&other, &one)
-}
-
-/// An address without its fragment and what only tells where a reader came from.
-pub fn without_tracking(mut url: Url) -> Url {
-    url.set_fragment(None);
-    let is_tracking = |name: &str| name.starts_with("utm_") || TRACKING.contains(&name);
-    if !url.query_pairs().any(|(name, _)| is_tracking(&name)) {
-        return url;
-    }
-    let kept: Vec<(String, String)> = url
-        .query_pairs()
-        .filter(|(name, _)| !is_tracking(name))
-        .map(|(name, value)| (name.into_owned(), value.into_owned()))
-        .collect();
-    if kept.is_empty() {
-        url.set_query(None);
-    } else {
-        url.query_pairs_mut().clear().extend_pairs(kept);
-    }
-    url
 }
 
 /// The article's text, without a headline that stands before it.

@@ -26,31 +26,60 @@ pub(super) fn by_status(status: &str) -> bool {
 
 /// A title that begins or ends with a slug: `KILL: …`, `STORY WITHDRAWN - …`, `… (WITHDRAWN)`.
 pub(super) fn by_title(title: &str) -> bool {
-    let opens = |c: char| c.is_whitespace() || MARKS.contains(&c);
-    let title = title.trim_matches(opens);
-    let cuts = || {
-        title.char_indices().filter(|(at, c)| {
-            let (before, after) = title.split_at_checked(*at).unwrap_or_default();
-            let after = after.get(c.len_utf8()..).unwrap_or_default();
-            let spaced = before.ends_with(' ') || after.starts_with(' ');
-            MARKS.contains(c) || (DASHES.contains(c) && spaced)
-        })
-    };
-    let head = cuts().next().and_then(|(at, _)| title.get(..at)).unwrap_or(title);
-    let tail = cuts().next_back().and_then(|(at, c)| title.get(at + c.len_utf8()..));
-    is_slug(head) || tail.is_some_and(is_slug)
+    !subjects(title).is_empty()
 }
 
-fn is_slug(text: &str) -> bool {
+/// What such a title is about: what stands beside the slug, also without further slugs. Empty
+/// texts where the slug is all of it; nothing where there is no slug.
+pub(super) fn subjects(title: &str) -> Vec<&str> {
+    let mut found = Vec::new();
     let mut says = false;
-    for word in text.split_whitespace() {
-        let one = SAY.contains(&word);
-        if !one && !BESIDE.contains(&word) {
-            return false;
+    let mut rest = trimmed(title);
+    for from_start in [true, false] {
+        while let Some((slug, other)) = cut(rest, from_start).filter(|(slug, _)| is_slug(slug)) {
+            says |= slug.split_whitespace().any(|word| SAY.contains(&word));
+            rest = trimmed(other);
+            if says {
+                found.push(rest);
+            }
         }
-        says |= one;
     }
-    says
+    found.extend(of_wire(title).filter(|_| found.is_empty()));
+    found
+}
+
+/// Slugs of wires, which are words with dashes: `BC-EASTPORT-SIRENS-KILL`.
+fn of_wire(title: &str) -> Option<&str> {
+    let (rest, last) = title.trim().strip_prefix("BC-")?.rsplit_once('-')?;
+    SAY.contains(&last).then_some(rest).filter(|rest| !rest.is_empty())
+}
+
+fn trimmed(title: &str) -> &str {
+    title.trim_matches(|c: char| c.is_whitespace() || MARKS.contains(&c) || DASHES.contains(&c))
+}
+
+/// The part before the first mark or behind the last one, and the rest; a title without marks is
+/// one part.
+fn cut(title: &str, from_start: bool) -> Option<(&str, &str)> {
+    if title.is_empty() {
+        return None;
+    }
+    let mut cuts = title.char_indices().filter(|(at, c)| {
+        let (before, after) = title.split_at_checked(*at).unwrap_or_default();
+        let after = after.get(c.len_utf8()..).unwrap_or_default();
+        let spaced = before.ends_with(' ') || after.starts_with(' ');
+        MARKS.contains(c) || (DASHES.contains(c) && spaced)
+    });
+    let at = if from_start { cuts.next() } else { cuts.next_back() };
+    let Some((at, c)) = at else { return Some((title, "")) };
+    let (before, after) = (title.get(..at)?, title.get(at + c.len_utf8()..)?);
+    Some(if from_start { (before, after) } else { (after, before) })
+}
+
+/// Whether these are slug words alone.
+fn is_slug(text: &str) -> bool {
+    let mut words = text.split_whitespace().peekable();
+    words.peek().is_some() && words.all(|word| SAY.contains(&word) || BESIDE.contains(&word))
 }
 
 #[cfg(test)]
@@ -69,8 +98,29 @@ mod tests {
             "BC-Eastport Sirens, KILL",
             "Sirens in Eastport – WITHDRAWN",
             "WITHDRAWN",
+            "URGENT - KILL: Sirens",
+            "EDITORS: MANDATORY KILL ADVISORY: Sirens",
+            "BC-EASTPORT-SIRENS-KILL",
         ] {
             assert!(by_title(title), "{title}");
+        }
+    }
+
+    #[test]
+    fn a_slug_leaves_what_it_is_about() {
+        for (title, want) in [
+            ("KILL: Sirens in Eastport", &["Sirens in Eastport"][..]),
+            ("URGENT - KILL: Sirens - in Eastport", &["Sirens - in Eastport"]),
+            ("KILL: URGENT: Sirens", &["URGENT: Sirens", "Sirens"]),
+            ("[WITHDRAWN] Sirens (Eastport)", &["Sirens (Eastport"]),
+            ("Sirens in Eastport (WITHDRAWN)", &["Sirens in Eastport"]),
+            ("BC-Eastport Sirens, KILL", &["BC-Eastport Sirens"]),
+            ("BC-EASTPORT-SIRENS-KILL", &["EASTPORT-SIRENS"]),
+            ("WITHDRAWN", &[""]),
+            ("URGENT: Sirens", &[]),
+            ("Sirens", &[]),
+        ] {
+            assert_eq!(subjects(title), want, "{title}");
         }
     }
 
@@ -84,6 +134,8 @@ mod tests {
             "Withdrawn: drug recalled",
             "TO KILL - A FILM",
             "STORY: the bulletin",
+            "URGENT",
+            "EASTPORT-SIRENS-KILL",
             "",
             ":-(",
         ] {

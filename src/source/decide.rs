@@ -73,7 +73,8 @@ pub fn decide(mut draft: Draft, history: &History, origin: &Origin, now: Time) -
             return Decision::Known(same.revision);
         }
     }
-    let mut article = article(draft, (source, id), origin, now);
+    // What is stored keeps its id: a notice withdraws the article of another one.
+    let mut article = article(draft, (source, last.id.clone()), origin, now);
     article.revision = last.revision.saturating_add(1);
     article.first_seen_at = last.first_seen_at;
     if article.title.is_empty() && article.body.is_empty() {

@@ -1,5 +1,7 @@
 //! Drafts into the log, in groups, an answer each.
 
+use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::collections::HashSet;
 
 use futures_util::StreamExt;
@@ -16,8 +18,10 @@ use crate::bus::Selection;
 use crate::bus::Stream;
 use crate::bus::Until;
 use crate::feed::Draft;
+use crate::feed::Notice;
 use crate::model::Article;
 use crate::model::ArticleId;
+use crate::model::SourceId;
 use crate::model::Time;
 use crate::model::names;
 use crate::source::Accepted;
@@ -29,6 +33,7 @@ use crate::source::decide::History;
 use crate::source::decide::decide;
 use crate::source::decide::identify;
 use crate::source::decide::needs_earlier;
+use crate::source::known;
 use crate::source::replaced;
 use crate::telemetry::metric;
 
@@ -40,6 +45,9 @@ const GROUP_BYTES: usize = 4 << 20;
 const LOOKUPS: usize = 16;
 /// How often an article is tried again when another publisher was faster.
 const TRIES: u32 = 5;
+
+/// Most notices of one call whose articles are looked for; further ones are articles of their own.
+const MAX_NOTICES: usize = 100;
 
 /// What became of an article.
 type Answer = Result<Accepted, Reason>;
@@ -66,17 +74,106 @@ pub async fn publish_all<B: Bus>(
 ) -> Result<Vec<Answer>, bus::Error> {
     replaced::mark(bus, &mut drafts).await?;
     let mut answers: Vec<Option<Answer>> = Vec::new();
-    let mut waiting: Vec<Waiting> = Vec::new();
+    let mut identified = Vec::new();
     for (index, draft) in drafts.into_iter().enumerate() {
         match identify(&draft, origin) {
             Err(reason) => answers.push(Some(Err(reason))),
-            Ok((source, id)) => {
+            Ok(of) => {
                 answers.push(None);
-                let subject = names::article(&source, &id);
-                waiting.push(Waiting { index, id, subject, draft, tries: 0 });
+                identified.push((index, draft, of));
             }
         }
     }
+    let waiting: Vec<Result<Waiting, bus::Error>> = stream::iter(identified)
+        .map(|(index, draft, (source, id))| async move {
+            let id = known::id(bus, &draft, &source, id).await?;
+            let subject = names::article(&source, &id);
+            Ok(Waiting { index, source, id, subject, draft, tries: 0 })
+        })
+        .buffered(LOOKUPS)
+        .collect()
+        .await;
+    let waiting: Vec<Waiting> = waiting.into_iter().collect::<Result<_, _>>()?;
+    // What a notice names may have come together with it.
+    let (waiting, notices) = divide(bus, waiting).await?;
+    write_all(bus, (origin, now), waiting, &mut answers).await?;
+    let notices = name(bus, notices, now).await?;
+    write_all(bus, (origin, now), notices, &mut answers).await?;
+    let answers: Vec<Answer> =
+        answers.into_iter().map(|a| a.unwrap_or(Err(Reason::Contended))).collect();
+    count(origin, &answers);
+    Ok(answers)
+}
+
+struct Waiting {
+    index: usize,
+    source: SourceId,
+    id: ArticleId,
+    subject: String,
+    draft: Draft,
+    tries: u32,
+}
+
+enum Done {
+    Answer(usize, Answer),
+    Again(Box<Waiting>),
+}
+
+/// Divides off the withdrawals of what is not here: these may be notices about other articles.
+async fn divide<B: Bus>(
+    bus: &B,
+    waiting: Vec<Waiting>,
+) -> Result<(Vec<Waiting>, Vec<Waiting>), bus::Error> {
+    let mut times: HashMap<String, usize> = HashMap::new();
+    for one in &waiting {
+        *times.entry(one.subject.clone()).or_default() += 1;
+    }
+    let (mut own, mut notices) = (Vec::new(), Vec::new());
+    for one in waiting {
+        let withdraws = one.draft.withdrawn && one.draft.message.is_none();
+        let alone = times.get(&one.subject).is_some_and(|times| *times == 1);
+        if withdraws
+            && alone
+            && notices.len() < MAX_NOTICES
+            && !known::is_stored(bus, &one.source, &one.id).await?
+        {
+            notices.push(one);
+        } else {
+            own.push(one);
+        }
+    }
+    Ok((own, notices))
+}
+
+/// Gives notices the ids of the articles that they name for certain; the others stay what they are.
+async fn name<B: Bus>(
+    bus: &B,
+    mut waiting: Vec<Waiting>,
+    now: Time,
+) -> Result<Vec<Waiting>, bus::Error> {
+    let sources: BTreeSet<SourceId> = waiting.iter().map(|one| one.source.clone()).collect();
+    for source in sources {
+        let of_source = |one: &&mut Waiting| one.source == source;
+        let mut these: Vec<&mut Waiting> = waiting.iter_mut().filter(of_source).collect();
+        let notices: Vec<Notice> =
+            these.iter().filter_map(|one| Notice::of(&one.draft, &source)).collect();
+        let meant = known::meant(bus, &source, &notices, now).await?;
+        for (one, meant) in these.iter_mut().zip(meant) {
+            if let Some(id) = meant {
+                one.subject = names::article(&source, &id);
+                one.id = id;
+            }
+        }
+    }
+    Ok(waiting)
+}
+
+async fn write_all<B: Bus>(
+    bus: &B,
+    (origin, now): (&Origin, Time),
+    mut waiting: Vec<Waiting>,
+    answers: &mut [Option<Answer>],
+) -> Result<(), bus::Error> {
     while !waiting.is_empty() {
         let (group, mut later) = next_group(waiting);
         for done in write_group(bus, origin, group, now).await? {
@@ -93,23 +190,7 @@ pub async fn publish_all<B: Bus>(
         later.sort_by_key(|w| w.index);
         waiting = later;
     }
-    let answers: Vec<Answer> =
-        answers.into_iter().map(|a| a.unwrap_or(Err(Reason::Contended))).collect();
-    count(origin, &answers);
-    Ok(answers)
-}
-
-struct Waiting {
-    index: usize,
-    id: ArticleId,
-    subject: String,
-    draft: Draft,
-    tries: u32,
-}
-
-enum Done {
-    Answer(usize, Answer),
-    Again(Box<Waiting>),
+    Ok(())
 }
 
 /// The first articles of different subjects, and the rest.

@@ -218,3 +218,31 @@ async fn a_feed_follows_judged_redirects_and_drops_credentials_on_the_way() {
     small.cap = 3;
     assert_eq!(client.fetch(small).await.unwrap_err().label(), "too_large");
 }
+
+#[tokio::test]
+async fn a_feed_that_is_packed_in_another_way_than_asked_for_is_read() {
+    let server = MockServer::start().await;
+    let serve = async |at: &str, status: u16, label: &str, body: &[u8]| {
+        let answer = ResponseTemplate::new(status).insert_header("content-encoding", label);
+        let answer = answer.set_body_bytes(body.to_vec());
+        Mock::given(path(at)).respond_with(answer).mount(&server).await;
+    };
+    // `<rss/>`, whole and stored, as brotli and zstd write what they do not pack.
+    serve("/br", 200, "br", b"\x8b\x02\x80<rss/>\x03").await;
+    serve("/zstd", 200, "zstd", b"\x28\xB5\x2F\xFD\x20\x06\x31\x00\x00<rss/>").await;
+    serve("/deflate", 200, "deflate", b"\x01\x06\x00\xF9\xFF<rss/>").await;
+    serve("/odd", 200, "compress", b"\x1F\x9D\x90").await;
+    serve("/gone", 404, "compress", b"\x1F\x9D\x90").await;
+    let client = local();
+    let get = async |at: &str| client.fetch(Fetch::new(format!("{}{at}", server.uri()))).await;
+    for at in ["/br", "/zstd", "/deflate"] {
+        let got = get(at).await.unwrap();
+        assert_eq!((&got.body[..], got.complete), (&b"<rss/>"[..], true), "{at}");
+    }
+    let error = get("/odd").await.unwrap_err();
+    assert_eq!(error.label(), "encoding");
+    assert!(error.to_string().contains("packed as \"compress\""), "{error}");
+    assert_eq!(get("/gone").await.unwrap().status, 404, "a failure is told as what it is");
+    let asked = server.received_requests().await.unwrap();
+    assert!(asked.iter().all(|request| request.headers["accept-encoding"] == "gzip"));
+}

@@ -2,6 +2,7 @@
 //! here.
 
 mod bytes;
+mod cases;
 mod formats;
 mod markup;
 mod values;

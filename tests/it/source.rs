@@ -1,5 +1,9 @@
 //! Feeds, folders and pushed articles into the log of the embedded bus.
 
+mod links;
+mod notices;
+mod polite;
+
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;

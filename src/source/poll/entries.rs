@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::feed::Draft;
+use crate::feed::link;
 use crate::model::Time;
 
 /// Entries remembered that are in the feed, and that have left it.
@@ -106,7 +107,7 @@ fn entry(draft: &Draft) -> Option<Entry> {
     Some(Entry {
         names: vec![hash(&identity)],
         identity,
-        link: draft.link.as_deref().map(hash),
+        link: draft.link.as_deref().map(|link| hash(&link::identity(link))),
         title: hash(&draft.title),
         published,
     })
