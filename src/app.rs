@@ -186,6 +186,11 @@ async fn start<B: Bus>(
     if let Some(listener) = listener {
         start_api(&parts, listener, &mut workers, &stop)?;
     }
+    let upkeep = upkeep(parts.metrics.clone(), stop.clone());
+    workers.start("metrics", async move {
+        upkeep.await;
+        Ok(())
+    });
     if let Some(listener) = probes {
         let (board, metrics) = (parts.board.clone(), parts.metrics.clone());
         let stop = stop.clone();
@@ -214,6 +219,18 @@ async fn start<B: Bus>(
     bus.close().await;
     tracing::info!(worker = which.name(), "Wirebell stopped");
     Ok(ended?)
+}
+
+/// Keeps what the metrics hold small, whether or not anybody asks for them.
+async fn upkeep(metrics: PrometheusHandle, stop: CancellationToken) {
+    let mut every = tokio::time::interval(metric::UPKEEP_EVERY);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            _ = every.tick() => metrics.run_upkeep(),
+        }
+    }
 }
 
 fn start_workers<B: Bus>(

@@ -134,9 +134,10 @@ pub(super) async fn run<B: Bus>(
         (follows.subscriptions, "subscriptions"),
     ] {
         if follows {
-            metrics::gauge!(metric::RELOAD_OK, "file" => file).set(1.0);
+            reload.note_good(file);
         }
     }
+    tell_ruleset(None, &reload.shared.live.rules.load());
     loop {
         let asked = tokio::select! {
             biased;
@@ -216,7 +217,8 @@ impl<B: Bus> Reload<B> {
         match loaded {
             Ok(rules) => {
                 let (digest, count) = (rules.digest().to_owned(), rules.rules().len());
-                let old = self.shared.live.rules.swap(rules);
+                let old = self.shared.live.rules.swap(rules.clone());
+                tell_ruleset(Some(&old), &rules);
                 let is_new = old.digest() != digest;
                 if is_new {
                     let elapsed_ms = began.elapsed().as_millis();
@@ -276,8 +278,15 @@ impl<B: Bus> Reload<B> {
     }
 
     fn good(&self, file: &'static str) {
-        metrics::gauge!(metric::RELOAD_OK, "file" => file).set(1.0);
+        self.note_good(file);
         self.shared.board.set(part(file), Health::Ready);
+    }
+
+    fn note_good(&self, file: &'static str) {
+        let seconds = Time::from_millis(self.shared.clock.now_ms()).seconds();
+        let seconds = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+        metrics::gauge!(metric::RELOAD_OK, "file" => file).set(1.0);
+        metrics::gauge!(metric::RELOAD_AT, "file" => file).set(seconds.as_secs_f64());
     }
 
     fn bad(&self, file: &'static str, refused: &Refused) {
@@ -330,6 +339,16 @@ fn part(file: &str) -> &'static str {
         "sources" => "config.sources",
         _ => "config.subscriptions",
     }
+}
+
+/// Shows which rule set is in force.
+fn tell_ruleset(old: Option<&RuleSet>, new: &RuleSet) {
+    let gauge =
+        |set: &RuleSet| metrics::gauge!(metric::RULESET_INFO, "digest" => set.digest().to_owned());
+    if let Some(old) = old {
+        gauge(old).set(0.0);
+    }
+    gauge(new).set(1.0);
 }
 
 fn in_one_line(problems: &[Problem]) -> String {

@@ -1,5 +1,7 @@
 //! Metric names, their help texts and buckets.
 
+use std::time::Duration;
+
 use metrics_exporter_prometheus::Matcher;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -46,6 +48,8 @@ pub const DELIVERY_SECONDS: &str = "wirebell_delivery_seconds";
 pub const GIVEN_UP: &str = "wirebell_delivery_given_up_total";
 /// Subscriptions with something to send.
 pub const DELIVERY_WAITING: &str = "wirebell_delivery_waiting";
+/// Age of the oldest event that waits for an endpoint, apart from pauses that owners made.
+pub const DELIVERY_OLDEST_SECONDS: &str = "wirebell_delivery_oldest_seconds";
 /// Records between a cursor and the end, by `worker`.
 pub const CURSOR_LAG: &str = "wirebell_bus_cursor_lag";
 /// Records a cursor lost to retention, by `worker`.
@@ -70,6 +74,10 @@ pub const LEASES_LOST: &str = "wirebell_leases_lost_total";
 pub const API_REQUESTS: &str = "wirebell_api_requests_total";
 /// Whether the last reload of `file` was good.
 pub const RELOAD_OK: &str = "wirebell_config_last_reload_successful";
+/// When the last good reload of `file` was, in seconds since 1970.
+pub const RELOAD_AT: &str = "wirebell_config_last_reload_success_timestamp_seconds";
+/// 1 for the rule set in force, by `digest`.
+pub const RULESET_INFO: &str = "wirebell_ruleset_info";
 /// 1, with the version.
 pub const BUILD_INFO: &str = "wirebell_build_info";
 
@@ -78,6 +86,16 @@ const LATENCY: [f64; 14] =
 const MATCHING: [f64; 9] = [1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2];
 const END_TO_END: [f64; 11] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0];
 const SIZES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
+/// How often what was measured is put into its buckets. Until then every sample is kept, also where
+/// nobody ever asks for the metrics.
+pub const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Tells how many records lie between a worker's cursor and the end of its log.
+pub fn lag(worker: &'static str, records: u64) {
+    let records = u32::try_from(records).unwrap_or(u32::MAX);
+    metrics::gauge!(CURSOR_LAG, "worker" => worker).set(f64::from(records));
+}
 
 /// Installs the recorder of this process and answers what renders it. In a process that has one
 /// already (tests) the answer is a recorder nobody writes to.

@@ -267,6 +267,9 @@ impl<B: Bus> Worker<B> {
         }
         self.take_group(&plain, &rules).await?;
         self.position = last;
+        if self.looked_at.elapsed() >= LOOK_EVERY {
+            self.look_at_reader(self.bus.end(Stream::Articles).await?);
+        }
         Ok(())
     }
 
@@ -355,8 +358,9 @@ impl<B: Bus> Worker<B> {
         if self.looked_at.elapsed() < LOOK_EVERY {
             return;
         }
-        let stands = self.reader.is_some() && self.position < end;
-        if stands && self.position == self.position_then {
+        metric::lag("rules", end.saturating_sub(self.position));
+        let unread = self.reader.is_some() && self.position < end;
+        if unread && self.position == self.position_then {
             tracing::warn!(position = self.position, end, "Reader of articles stood still");
             self.reader = None;
         }
@@ -366,8 +370,8 @@ impl<B: Bus> Worker<B> {
 
     fn until_timer(&self) -> Duration {
         let due = self.shards.values().filter_map(|s| s.next_due).min();
-        due.map_or(MAX_TIMER_WAIT, |due| due.since(self.now()).min(MAX_TIMER_WAIT))
-            .max(Duration::from_millis(20))
+        let wait = due.map_or(MAX_TIMER_WAIT, |due| due.since(self.now()));
+        wait.clamp(Duration::from_millis(20), MAX_TIMER_WAIT)
     }
 
     fn now(&self) -> Time {
@@ -375,18 +379,16 @@ impl<B: Bus> Worker<B> {
     }
 
     async fn leave(&mut self) {
-        let shards: Vec<u16> = self.shards.keys().copied().collect();
         let bounded = tokio::time::timeout(Duration::from_secs(3), async {
-            self.keeper.give_back(&shards).await?;
+            self.keeper.give_back(&self.shards.keys().copied().collect::<Vec<_>>()).await?;
             self.keeper.leave().await
         });
-        match bounded.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(error = chain(&error), "Rules leases not given back");
-            }
-            Err(_) => tracing::warn!("Rules leases not given back in time"),
-        }
+        let failed = match bounded.await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => chain(&error),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        tracing::warn!(error = failed, "Rules leases not given back");
     }
 }
 

@@ -8,6 +8,7 @@ use wirebell::model::SourceId;
 use wirebell::model::Time;
 use wirebell::rules::Scratch;
 use wirebell::rules::load;
+use wirebell::telemetry::metric;
 
 const RULES: &str = "version: 1
 places: {dover: [Dover, Дувр*]}
@@ -53,4 +54,25 @@ fn deciding_takes_no_memory_after_the_first_articles() {
     assert!(first.count_total > 0, "the counter does not count");
     assert_eq!(second.count_total, 0, "{second:?}");
     assert!(found >= 10, "{found} matches");
+}
+
+#[test]
+fn what_is_measured_takes_no_memory_that_upkeep_does_not_give_back() {
+    let handle = metric::install();
+    let measure = |upkeep: bool| {
+        let measured = allocation_counter::measure(|| {
+            for n in 0..100_000 {
+                metrics::histogram!(metric::MATCH_SECONDS).record(f64::from(n));
+            }
+            if upkeep {
+                handle.run_upkeep();
+            }
+        });
+        measured.bytes_current
+    };
+    let kept = measure(false);
+    assert!(kept > 500_000, "nothing is kept: {kept} bytes, and upkeep is of no use");
+    // What is given back is freed a little later.
+    let kept: i64 = (0..10).map(|_| measure(true)).sum();
+    assert!(kept < 500_000, "upkeep gives back what was kept: {kept} bytes");
 }

@@ -94,6 +94,12 @@ impl Endpoint {
         }
     }
 
+    /// When the oldest event that waits was decided; none where it waits by its owner's will.
+    pub fn oldest(&self) -> Option<Time> {
+        let first = self.pending.front().filter(|_| !self.wanted.paused);
+        first.map(|pending| pending.logged.event.timestamp)
+    }
+
     /// Whether an ending is the next to be sent.
     pub fn has_ending(&self) -> bool {
         let ending = |at: usize| {

@@ -343,6 +343,7 @@ impl<'a, B: Bus> Desk<'a, B> {
             return Ok(false);
         }
         let end = self.parts.bus.end(Stream::Events).await?;
+        metric::lag("notifier", end.saturating_sub(self.tail));
         let stands = self.tail < end && self.tail == self.looked.tail;
         if stands {
             tracing::warn!(tail = self.tail, end, "Reader of events stood still");
@@ -358,6 +359,9 @@ impl<'a, B: Bus> Desk<'a, B> {
         let slots = || self.slots.iter().flatten();
         let waiting = slots().filter(|s| s.endpoint.waiting() > 0).count();
         let behind = slots().filter(|s| !s.endpoint.is_level()).count();
+        let oldest = slots().filter_map(|s| s.endpoint.oldest()).min();
+        let oldest = oldest.map_or(Duration::ZERO, |at| self.now().since(at));
+        metrics::gauge!(metric::DELIVERY_OLDEST_SECONDS).set(oldest.as_secs_f64());
         metrics::gauge!(metric::DELIVERY_WAITING).set(figure(waiting));
         metrics::gauge!(metric::DELIVERY_BEHIND).set(figure(behind));
         metrics::gauge!(metric::DELIVERY_UNDER_WAY).set(figure(self.lanes.under_way()));
