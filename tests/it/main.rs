@@ -20,6 +20,7 @@ mod episodes;
 mod headlines;
 mod life_properties;
 mod lint;
+mod observability;
 mod odd_feeds;
 mod page_layouts;
 mod page_sources;
