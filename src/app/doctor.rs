@@ -1,5 +1,8 @@
 //! Examines an installation: each finding with its remedy.
 
+mod network;
+mod records;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -77,7 +80,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     findings.push(clock());
     match &config.settings.nats {
         Some(nats) => findings.extend(examine_nats(nats).await),
-        None => findings.push(examine_store(config).await),
+        None => findings.extend(examine_store(config).await),
     }
     let sources = config.sources.feeds.len() + config.sources.folders.len();
     let remedy = if sources == 0 {
@@ -87,6 +90,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     };
     let level = if sources == 0 { Level::Warning } else { Level::Good };
     findings.push(Finding::new("sources", level, format!("{sources} configured"), remedy));
+    findings.extend(network::examine(config).await);
     findings
 }
 
@@ -104,23 +108,23 @@ fn clock() -> Finding {
     Finding::new("clock", Level::Good, crate::model::Time::from_millis(now).to_string(), "")
 }
 
-async fn examine_store(config: &Config) -> Finding {
+async fn examine_store(config: &Config) -> Vec<Finding> {
     let folder = &config.settings.data;
     if !folder.exists() {
         let detail = format!("{} will be made at the first start", folder.display());
-        return Finding::new("store", Level::Good, detail, "");
+        return vec![Finding::new("store", Level::Good, detail, "")];
     }
     let bus = match app::open(folder.clone()).await {
         Ok(bus) => bus,
         Err(error) => {
-            let remedy =
-                "while Wirebell runs on it this is as it should be; ask /readyz?verbose then";
-            return Finding::new("store", Level::Warning, format!("{error:#}"), remedy);
+            let remedy = "while Wirebell runs on it this is as it should be; ask /readyz?verbose, /v1/sources and `wirebell subscriptions list` then";
+            return vec![Finding::new("store", Level::Warning, format!("{error:#}"), remedy)];
         }
     };
-    let finding = time_commit(&bus).await;
+    let mut findings = vec![time_commit(&bus).await];
+    findings.extend(records::examine(&bus).await);
     bus.close().await;
-    finding
+    findings
 }
 
 async fn examine_nats(nats: &crate::config::Nats) -> Vec<Finding> {
@@ -174,6 +178,7 @@ async fn examine_nats(nats: &crate::config::Nats) -> Vec<Finding> {
             let remedy = "ship config/nats.conf: sync_interval: always";
             findings.push(Finding::new("durability", Level::Warning, server.sync, remedy));
             findings.push(time_commit(&bus).await);
+            findings.extend(records::examine(&bus).await);
         }
     }
     bus.close().await;

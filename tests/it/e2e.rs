@@ -5,6 +5,7 @@ mod bad_input;
 mod cap_index;
 mod chaos;
 mod dates;
+mod doctor;
 mod endings;
 mod feeds;
 pub(crate) mod flow;
