@@ -4,6 +4,7 @@ pub mod admission;
 pub mod body;
 pub mod breaker;
 pub mod endpoint;
+pub mod format;
 pub mod lanes;
 pub mod latency;
 pub mod ledger;

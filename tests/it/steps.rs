@@ -200,6 +200,8 @@ async fn subscribe<B: Bus>(bus: &B, url: &str) -> SubscriptionId {
         url: url.to_owned(),
         description: None,
         format: Format::Wirebell,
+        routing_key: None,
+        template: None,
         keys: vec![SigningKey { secret, until: None }],
         filters: vec![FilterVersion {
             number: 1,

@@ -18,6 +18,7 @@ use crate::api::problem::read_json;
 use crate::api::subscriptions::now;
 use crate::api::subscriptions::put;
 use crate::api::subscriptions::random;
+use crate::api::subscriptions::shape::Shape;
 use crate::api::subscriptions::shown;
 use crate::api::subscriptions::written::Judge;
 use crate::api::subscriptions::written::Pace;
@@ -49,6 +50,7 @@ struct Draft {
     written: Written,
     filter: Filter,
     pace: Pace,
+    shape: Shape,
 }
 
 /// Where a subscription begins.
@@ -94,7 +96,10 @@ async fn create_one<B: Bus>(
     bytes: &[u8],
     begin: Begin,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
-    let draft = Judge::of(app).draft(read_json(bytes)?).map_err(Problem::invalid)?;
+    let (judge, written) = (Judge::of(app), read_json(bytes)?);
+    let judging = tokio::task::spawn_blocking(move || judge.draft(written));
+    let draft = judging.await.map_err(|_| broken("judging the definition failed"))?;
+    let draft = draft.map_err(Problem::invalid)?;
     let (subscription, secret) = draft.begin(begin)?;
     app.bus.put(Bucket::Subscriptions, put(&subscription, None)).await?;
     let mut body = json!(shown(&subscription, None));
@@ -207,7 +212,9 @@ impl Judge {
         };
         let filter = self.filter(&written, filter, &mut faults);
         let pace = self.check(&written, &mut faults);
-        if faults.is_empty() { Ok(Draft { written, filter, pace }) } else { Err(faults) }
+        let url = written.url.as_deref().unwrap_or_default();
+        let shape = self.shape(&written, url, Shape::default(), &mut faults);
+        if faults.is_empty() { Ok(Draft { written, filter, pace, shape }) } else { Err(faults) }
     }
 }
 
@@ -222,7 +229,9 @@ impl Draft {
             id: SubscriptionId::from_random(random()?),
             url: self.written.url.clone().unwrap_or_default(),
             description: self.written.description.clone().flatten(),
-            format: self.written.format.unwrap_or_default(),
+            format: self.shape.format,
+            routing_key: self.shape.routing_key.clone(),
+            template: self.shape.template.clone(),
             keys: vec![SigningKey { secret, until: None }],
             filters: vec![FilterVersion { number: 1, effective_after: begin.log_end, filter }],
             ttl: self.pace.ttl.flatten(),

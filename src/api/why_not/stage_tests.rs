@@ -108,6 +108,8 @@ fn planted() -> Planted {
         url: "https://desk.example/in".into(),
         description: None,
         format: Format::Wirebell,
+        routing_key: None,
+        template: None,
         keys: Vec::new(),
         filters: vec![FilterVersion {
             number: 1,
