@@ -186,6 +186,7 @@ mod tests {
         ] {
             assert_eq!(Reply::Status(status, None).outcome(), wanted, "{status}");
         }
+        assert_eq!(Reply::Unrenderable.outcome(), Outcome::Unacceptable);
         assert!(Reply::Status(302, None).remark().is_some_and(|r| r.contains("update the URL")));
     }
 }

@@ -4,6 +4,7 @@
 //! size of what is given; it reads nothing but the event. Unknown fields are faults. What shall be
 //! JSON is escaped as JSON by itself, so that no article can break out of its place.
 
+mod bounds;
 mod check;
 mod scope;
 
@@ -35,8 +36,52 @@ pub const CONTENT_TYPE: &str = "application/json";
 const FUEL: u64 = 100_000;
 /// Deepest nesting.
 const DEPTH: usize = 60;
-/// Names of the filters that are ours.
-const FILTERS: [&str; 3] = ["truncate", "slack", "markdown"];
+/// Filters that do no more than their fuel pays for, and leave escaped what is. Of the engine's own
+/// some take a width or a count of any size, and one turns escaping off.
+const FILTERS: [&str; 37] = [
+    "abs",
+    "attr",
+    "bool",
+    "capitalize",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "e",
+    "escape",
+    "first",
+    "float",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "lines",
+    "list",
+    "lower",
+    "map",
+    "markdown",
+    "max",
+    "min",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "select",
+    "selectattr",
+    "slack",
+    "sort",
+    "string",
+    "tojson",
+    "trim",
+    "truncate",
+    "upper",
+];
+/// Filters of the engine that are not among them.
+const REMOVED: [&str; 14] = [
+    "batch", "chain", "format", "groupby", "indent", "pprint", "round", "safe", "slice", "split",
+    "sum", "title", "unique", "zip",
+];
 
 /// What is wrong with a template, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +106,7 @@ fn place(line: Option<usize>, column: Option<usize>) -> String {
 /// The bytes of an event. Where they would be too many, articles are left out and counted, the
 /// oldest first: an alert with too much news is told all the same.
 pub(super) fn render(telling: &Telling<'_>, template: &Template) -> Result<Message, Refusal> {
+    bounds::judge(&template.text)?;
     let env = environment(&template.content_type);
     let compiled = env.template_from_named_str("template", &template.text);
     let compiled = compiled.map_err(|error| refusal(&error, None))?;
@@ -115,10 +161,41 @@ fn environment(content_type: &str) -> Environment<'static> {
     env.set_fuel(Some(FUEL));
     env.set_recursion_limit(DEPTH);
     env.remove_global("debug");
+    // Lists in lists without end could be made with these.
+    env.remove_global("namespace");
+    env.remove_global("dict");
+    REMOVED.into_iter().for_each(|name| env.remove_filter(name));
+    env.add_filter("tojson", to_json);
     env.add_filter("truncate", truncate);
     env.add_filter("slack", |text: Value| each(text, words::slack));
     env.add_filter("markdown", |text: Value| each(text, words::markdown));
     env
+}
+
+/// A value as JSON, in one line. A list of few words may be a large one written out.
+fn to_json(value: Value) -> Result<Value, Error> {
+    let failed = |_| Error::new(ErrorKind::BadSerialization, "this is no JSON of 64 KiB");
+    let mut json = Capped(Vec::new());
+    serde_json::to_writer(&mut json, &value).map_err(failed)?;
+    let json = String::from_utf8(json.0).expect("JSON is written as UTF-8");
+    Ok(Value::from_safe_string(json))
+}
+
+/// Takes no more than what may be sent.
+struct Capped(Vec<u8>);
+
+impl std::io::Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len().saturating_add(bytes.len()) > MAX_OUTPUT {
+            return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// At most so many characters, 255 if nothing is said.
@@ -149,7 +226,7 @@ fn refusal(error: &Error, text: Option<&str>) -> Refusal {
         }
         ErrorKind::SyntaxError => format!("this is no template: {said}"),
         ErrorKind::UnknownFilter => {
-            format!("{said}: beside the usual ones of Jinja there are {}", FILTERS.join(", "))
+            format!("{said}: there are {}", FILTERS.join(", "))
         }
         _ => said,
     };
@@ -163,4 +240,22 @@ fn position(text: &str, at: usize) -> (usize, usize) {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     (line, column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filters_are_those_that_are_listed() {
+        let env = environment(CONTENT_TYPE);
+        for name in FILTERS {
+            let known = env.render_str(&format!("{{{{ '{name}' is filter }}}}"), ());
+            assert_eq!(known.unwrap(), "true", "{name}");
+        }
+        for name in REMOVED {
+            let known = env.render_str(&format!("{{{{ '{name}' is filter }}}}"), ());
+            assert_eq!(known.unwrap(), "false", "{name}");
+        }
+    }
 }

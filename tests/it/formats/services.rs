@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::Mutex;
 
@@ -123,8 +124,8 @@ async fn take(
         seen.wrong.push(format!("{path}: {wrong:?}"));
         return StatusCode::BAD_REQUEST.into_response();
     }
-    if !seen.postponed.contains_key(&path) {
-        seen.postponed.insert(path, id);
+    if let Entry::Vacant(first) = seen.postponed.entry(path.clone()) {
+        first.insert(id);
         return postponed(format);
     }
     if format == Format::Pagerduty {

@@ -15,8 +15,8 @@ use crate::delivery::format::Told;
 use crate::delivery::format::examples;
 use crate::delivery::format::template;
 use crate::delivery::format::template::MAX_OUTPUT;
-use crate::delivery::format::template::MAX_TEXT;
 use crate::delivery::format::template::Refusal;
+use crate::delivery::format::template::bounds;
 use crate::delivery::format::template::scope;
 use crate::model::Nature;
 use crate::model::SubscriptionId;
@@ -32,9 +32,7 @@ const NEAR: usize = 3;
 /// Renders a template for invented events of every kind and says what is wrong with the first that
 /// fails.
 pub fn check(template: &Template) -> Result<(), Refusal> {
-    if template.text.len() > MAX_TEXT {
-        return Err(anywhere(format!("a template has at most {} KiB", MAX_TEXT >> 10)));
-    }
+    bounds::judge(&template.text)?;
     judge_type(&template.content_type)?;
     let subscription = SubscriptionId::from_random([0; 16]);
     let to = Address { subscription: &subscription, sequence: 1, late: false };
