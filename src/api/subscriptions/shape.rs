@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(retyped.template.as_ref().unwrap().content_type, "text/plain");
         let again = shaped(r#"{"template_content_type":null}"#, retyped).unwrap();
         assert_eq!(again, old);
-        let key = r#"{"format":"pagerduty","routing_key":"R0UT1NG"}"#;
+        let key = r#"{"format":"pagerduty","routing_key":"R0UT1NGK3YR0UT1NGK3YR0UT1NGK3Y00"}"#;
         let paged = shaped(key, old).unwrap();
         assert_eq!(shaped(r#"{"format":"pagerduty"}"#, paged.clone()).unwrap(), paged);
     }
