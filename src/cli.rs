@@ -77,7 +77,7 @@ async fn dispatch(command: Command, with: &Invocation) -> Result<(), Failure> {
         Command::Inspect(args) => inspect::inspect(args, with).await,
         Command::Listen(args) => service::listen(args, with).await,
         Command::Push(args) => remote::push(args, with).await,
-        Command::Subscribe(args) => subscriptions::subscribe(args, with).await,
+        Command::Subscribe(args) => subscriptions::subscribe(*args, with).await,
         Command::Subscriptions(args) => subscriptions::subscriptions(args, with).await,
         Command::Tap(args) => tap::tap(args, with).await,
         Command::Alerts(args) => remote::alerts(args, with).await,

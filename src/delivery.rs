@@ -5,6 +5,7 @@ pub mod body;
 pub mod breaker;
 pub mod credentials;
 pub mod endpoint;
+pub mod format;
 pub mod lanes;
 pub mod latency;
 pub mod ledger;

@@ -10,9 +10,11 @@ mod past;
 mod replay;
 mod requests;
 mod rotate;
+mod shape;
 mod standing;
 mod written;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -69,6 +71,8 @@ struct Shown {
     #[serde(flatten)]
     filter: Filter,
     format: Format,
+    template: Option<String>,
+    template_content_type: Option<String>,
     ttl: Option<String>,
     max_in_flight: InFlight,
     rate: Option<Rate>,
@@ -132,7 +136,8 @@ async fn change<B: Bus>(
     Path(id): Path<String>,
     Json(written): Json<Written>,
 ) -> Result<axum::Json<Value>, Problem> {
-    let judge = Judge::of(&app);
+    let written = Arc::new(written);
+    let judge = Arc::new(Judge::of(&app));
     let mut faults = Vec::new();
     let pace = judge.check(&written, &mut faults);
     if written.secret.is_some() {
@@ -141,11 +146,15 @@ async fn change<B: Bus>(
     }
     let log_end = app.bus.end(Stream::Events).await?;
     let now = now(&app);
+    if written.shapes() {
+        shape::check_ahead(&judge, &written, find(&app, &id).await?.0).await?;
+    }
     let ((), subscription, record) = alter(&app, &id, |subscription, _| {
         refuse_managed(subscription)?;
         let mut faults = faults.clone();
         let filter = judge.filter(&written, subscription.filter().clone(), &mut faults);
         let credentials = written.credentials(&subscription.credentials, &mut faults);
+        let shape = judge.reshape(&written, subscription, &mut faults);
         if !faults.is_empty() {
             return Err(Problem::invalid(faults));
         }
@@ -154,7 +163,7 @@ async fn change<B: Bus>(
         if let Some(url) = &written.url {
             subscription.url.clone_from(url);
         }
-        subscription.format = written.format.unwrap_or(subscription.format);
+        shape.put_into(subscription);
         subscription.ttl = pace.ttl.unwrap_or(subscription.ttl);
         subscription.max_in_flight = pace.max_in_flight.unwrap_or(subscription.max_in_flight);
         subscription.rate = pace.rate.unwrap_or(subscription.rate);
@@ -279,6 +288,8 @@ fn shown(subscription: &Subscription, record: Option<Delivery>, now: Time) -> Sh
         url: subscription.url.clone(),
         filter: subscription.filter().clone(),
         format: subscription.format,
+        template: subscription.template.as_ref().map(|template| template.text.clone()),
+        template_content_type: subscription.template.as_ref().map(|t| t.content_type.clone()),
         ttl: subscription.ttl.map(seconds),
         max_in_flight: subscription.max_in_flight,
         rate: subscription.rate,

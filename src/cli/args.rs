@@ -62,7 +62,7 @@ pub(super) enum Command {
     /// Push articles and say what became of each
     Push(Push),
     /// Subscribe a webhook
-    Subscribe(subscriptions::Subscribe),
+    Subscribe(Box<subscriptions::Subscribe>),
     /// Look after subscriptions
     Subscriptions(subscriptions::Subscriptions),
     /// Watch what passes: articles, events or attempts, as they are written

@@ -38,7 +38,12 @@ pub(super) async fn subscribe(args: args::Subscribe, with: &Invocation) -> Resul
     if args.expired {
         body["expired"] = json!(true);
     }
+    let template = args.template_file.as_deref().map(template_text).transpose()?;
     let optional = [
+        ("format", args.format.map(Value::from)),
+        ("template", template.map(Value::from)),
+        ("template_content_type", args.template_content_type.map(Value::from)),
+        ("routing_key", args.routing_key.map(Value::from)),
         ("min_severity", args.min_severity.map(Value::from)),
         ("ttl", args.ttl.map(Value::from)),
         ("max_in_flight", args.max_in_flight.map(Value::from)),
@@ -67,6 +72,12 @@ pub(super) async fn subscribe(args: args::Subscribe, with: &Invocation) -> Resul
         )
     });
     Ok(())
+}
+
+fn template_text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(read_file(path)?).map_err(|_| {
+        Failure::new(1, format!("error: {} is no UTF-8 text: save it as UTF-8", path.display()))
+    })
 }
 
 /// Writes a secret so that only its owner can read it.

@@ -43,6 +43,8 @@ pub enum Reply {
     Unknown,
     /// The address is not allowed.
     Refused,
+    /// Its format gives nothing for this event: nothing was sent.
+    Unrenderable,
 }
 
 impl Reply {
@@ -51,7 +53,7 @@ impl Reply {
         match self {
             Self::Status(200..=299, _) => Outcome::Delivered,
             Self::Status(410, _) => Outcome::Gone,
-            Self::Status(415, _) => Outcome::Unacceptable,
+            Self::Status(415, _) | Self::Unrenderable => Outcome::Unacceptable,
             Self::Status(429 | 502..=504, _) => Outcome::Throttled,
             Self::Status(..) => Outcome::Rejected,
             Self::NotSent => Outcome::NotSent,
@@ -69,6 +71,9 @@ impl Reply {
             Self::Status(410, _) => Some("the receiver is gone: the subscription is paused"),
             Self::Status(415, _) => Some("the receiver refuses this content type"),
             Self::Refused => Some("address not allowed (setting `egress.allow`)"),
+            Self::Unrenderable => {
+                Some("the format gives nothing for this event: change it, then replay")
+            }
             _ => None,
         }
     }
@@ -103,6 +108,12 @@ pub fn retry_after(header: &str, now: Time) -> Option<Duration> {
     }
     if header.bytes().all(|b| b.is_ascii_digit()) && !header.is_empty() {
         return Some(RETRY_AFTER_CAP);
+    }
+    // Some services write parts of a second, which the standard does not know.
+    if header.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        && let Ok(seconds) = header.parse::<f64>()
+    {
+        return Some(Duration::try_from_secs_f64(seconds.ceil()).unwrap_or(RETRY_AFTER_CAP));
     }
     Time::from_http_date(header).map(|date| date.since(now))
 }
@@ -148,6 +159,10 @@ mod tests {
             ("99999999999999999999999", Some(86_400)),
             ("Sun, 18 Jan 2026 22:06:30 GMT", Some(90)),
             ("Sun, 18 Jan 2026 22:00:00 GMT", Some(0)),
+            ("64.57", Some(65)),
+            ("1e9", None),
+            ("1.2.3", None),
+            (".", None),
             ("soon", None),
             ("", None),
         ] {
@@ -171,6 +186,7 @@ mod tests {
         ] {
             assert_eq!(Reply::Status(status, None).outcome(), wanted, "{status}");
         }
+        assert_eq!(Reply::Unrenderable.outcome(), Outcome::Unacceptable);
         assert!(Reply::Status(302, None).remark().is_some_and(|r| r.contains("update the URL")));
     }
 }

@@ -135,13 +135,68 @@ pub struct SigningKey {
     pub until: Option<Time>,
 }
 
-/// The shape of the request body.
+/// The shape of the request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Wirebell's own, Standard Webhooks.
     #[default]
     Wirebell,
+    /// Slack's Block Kit.
+    Slack,
+    /// Discord's embeds.
+    Discord,
+    /// An Adaptive Card for Microsoft Teams.
+    Teams,
+    /// PagerDuty's Events API v2.
+    Pagerduty,
+    /// A notification of an ntfy server.
+    Ntfy,
+    /// A CloudEvent as JSON, the native body in it.
+    Cloudevents,
+    /// The native body, and a CloudEvent's attributes as headers.
+    CloudeventsBinary,
+    /// What the owner's template says.
+    Template,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Wirebell,
+        Self::Slack,
+        Self::Discord,
+        Self::Teams,
+        Self::Pagerduty,
+        Self::Ntfy,
+        Self::Cloudevents,
+        Self::CloudeventsBinary,
+        Self::Template,
+    ];
+
+    /// The name in definitions.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wirebell => "wirebell",
+            Self::Slack => "slack",
+            Self::Discord => "discord",
+            Self::Teams => "teams",
+            Self::Pagerduty => "pagerduty",
+            Self::Ntfy => "ntfy",
+            Self::Cloudevents => "cloudevents",
+            Self::CloudeventsBinary => "cloudevents-binary",
+            Self::Template => "template",
+        }
+    }
+}
+
+/// A text of the owner's over the event, and what it gives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// The text.
+    pub text: String,
+    /// The content type of what it gives.
+    pub content_type: String,
 }
 
 /// Something the notifier is asked to do once.
@@ -266,6 +321,12 @@ pub struct Subscription {
     /// Shape of the body.
     #[serde(default)]
     pub format: Format,
+    /// PagerDuty's key of the service that is paged; only with that format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing_key: Option<Secret>,
+    /// Only with the format `template`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
     /// Signing keys, the current one first; all of them sign until their time.
     pub keys: Vec<SigningKey>,
     /// What is sent beside the signature.

@@ -17,6 +17,7 @@ mod e2e;
 mod egress;
 mod engine;
 mod episodes;
+mod formats;
 mod headlines;
 mod life_properties;
 mod lint;

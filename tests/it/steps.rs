@@ -201,6 +201,8 @@ async fn subscribe<B: Bus>(bus: &B, url: &str) -> SubscriptionId {
         url: url.to_owned(),
         description: None,
         format: Format::Wirebell,
+        routing_key: None,
+        template: None,
         keys: vec![SigningKey { secret, until: None }],
         credentials: Credentials::default(),
         filters: vec![FilterVersion {

@@ -21,6 +21,7 @@ use crate::api::problem::read_json;
 use crate::api::subscriptions::now;
 use crate::api::subscriptions::put;
 use crate::api::subscriptions::random;
+use crate::api::subscriptions::shape::Shape;
 use crate::api::subscriptions::shown;
 use crate::api::subscriptions::written::Judge;
 use crate::api::subscriptions::written::Pace;
@@ -56,6 +57,7 @@ pub(super) struct Draft {
     filter: Filter,
     pace: Pace,
     credentials: Credentials,
+    shape: Shape,
 }
 
 /// Where a subscription begins.
@@ -97,7 +99,10 @@ pub(super) async fn create<B: Bus>(
 }
 
 async fn create_one<B: Bus>(app: &App<B>, bytes: &[u8], begin: Begin) -> Result<Response, Problem> {
-    let draft = Judge::of(app).draft(read_json(bytes)?).map_err(Problem::invalid)?;
+    let (judge, written) = (Judge::of(app), read_json(bytes)?);
+    let judging = tokio::task::spawn_blocking(move || judge.draft(written));
+    let draft = judging.await.map_err(|_| broken("judging the definition failed"))?;
+    let draft = draft.map_err(Problem::invalid)?;
     let (subscription, secret) = draft.begin(begin)?;
     app.bus.put(Bucket::Subscriptions, put(&subscription, None)).await?;
     let mut body = json!(shown(&subscription, None, begin.now));
@@ -216,8 +221,10 @@ impl Judge {
         if let Some(Err(message)) = written.secret.as_ref().map(usable) {
             faults.push(Fault::new("/secret", message));
         }
+        let url = written.url.as_deref().unwrap_or_default();
+        let shape = self.shape(&written, url, Shape::default(), &mut faults);
         if faults.is_empty() {
-            Ok(Draft { written, filter, pace, credentials })
+            Ok(Draft { written, filter, pace, credentials, shape })
         } else {
             Err(faults)
         }
@@ -250,7 +257,9 @@ impl Draft {
             id,
             url: self.written.url.clone().unwrap_or_default(),
             description: self.written.description.clone().flatten(),
-            format: self.written.format.unwrap_or_default(),
+            format: self.shape.format,
+            routing_key: self.shape.routing_key.clone(),
+            template: self.shape.template.clone(),
             keys: vec![SigningKey { secret, until: None }],
             credentials: self.credentials.clone(),
             filters: vec![FilterVersion { number: 1, effective_after: begin.log_end, filter }],

@@ -22,6 +22,7 @@ use crate::api::subscriptions::create::Begin;
 use crate::api::subscriptions::create::Draft;
 use crate::api::subscriptions::put;
 use crate::api::subscriptions::refilter;
+use crate::api::subscriptions::shape::Checked;
 use crate::api::subscriptions::written::Judge;
 use crate::api::subscriptions::written::Written;
 use crate::bus::Bucket;
@@ -64,7 +65,7 @@ pub struct Examiner(Judge);
 impl Examiner {
     /// What addresses and topics are judged by; where that is not known, they are not judged.
     pub fn new(policy: Option<Policy>, topics: Option<Vec<String>>) -> Self {
-        Self(Judge { policy: policy.map(Arc::new), topics })
+        Self(Judge { policy: policy.map(Arc::new), topics, checked: Checked::default() })
     }
 
     /// A definition of fields as the API takes them, or everything that is wrong: JSON pointers

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::api::App;
 use crate::api::problem::Fault;
+use crate::api::subscriptions::shape::Checked;
 use crate::bus::Bus;
 use crate::delivery::credentials;
 use crate::egress::Policy;
@@ -21,7 +22,6 @@ use crate::model::Severity;
 use crate::model::duration;
 use crate::model::subscription::Auth;
 use crate::model::subscription::Credentials;
-use crate::model::subscription::Format;
 use crate::model::subscription::InFlight;
 use crate::model::subscription::MAX_IN_FLIGHT;
 use crate::model::subscription::MAX_RATE;
@@ -44,7 +44,13 @@ pub(super) struct Written {
     pub(super) langs: Option<Vec<Lang>>,
     pub(super) natures: Option<Vec<Nature>>,
     pub(super) expired: Option<bool>,
-    pub(super) format: Option<Format>,
+    pub(super) format: Option<String>,
+    #[serde(deserialize_with = "given")]
+    pub(super) routing_key: Option<Option<Secret>>,
+    #[serde(deserialize_with = "given")]
+    pub(super) template: Option<Option<String>>,
+    #[serde(deserialize_with = "given")]
+    pub(super) template_content_type: Option<Option<String>>,
     /// What has a range stays as it was written, so that a fault names its place and the range.
     #[serde(deserialize_with = "given")]
     ttl: Option<Option<Value>>,
@@ -75,6 +81,8 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 pub(super) struct Judge {
     pub(super) policy: Option<Arc<Policy>>,
     pub(super) topics: Option<Vec<String>>,
+    /// Templates that were looked at for this request.
+    pub(super) checked: Checked,
 }
 
 /// How requests are made, as far as it was written. Null asks for the default.
@@ -89,7 +97,13 @@ impl Judge {
     pub(super) fn of<B: Bus>(app: &App<B>) -> Self {
         let rules = app.settings.rules.load();
         let topics = rules.topics().into_iter().map(String::from).collect();
-        Self { policy: Some(app.settings.policy.clone()), topics: Some(topics) }
+        let (policy, topics) = (Some(app.settings.policy.clone()), Some(topics));
+        Self { policy, topics, checked: Checked::default() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn with(policy: Arc<Policy>) -> Self {
+        Self { policy: Some(policy), topics: None, checked: Checked::default() }
     }
 
     /// Checks what is written beside the filter.

@@ -109,6 +109,8 @@ fn planted() -> Planted {
         url: "https://desk.example/in".into(),
         description: None,
         format: Format::Wirebell,
+        routing_key: None,
+        template: None,
         keys: Vec::new(),
         credentials: Credentials::default(),
         filters: vec![FilterVersion {

@@ -127,6 +127,8 @@ async fn subscribe<B: Bus>(bus: &B, url: &str, key: SigningKey) -> anyhow::Resul
         url: url.to_owned(),
         description: Some("bench".to_owned()),
         format: Format::Wirebell,
+        routing_key: None,
+        template: None,
         keys: vec![key],
         credentials: Credentials::default(),
         filters: vec![FilterVersion {

@@ -34,6 +34,19 @@ pub(in crate::cli) struct Subscribe {
     /// Most requests a second [default: no limit]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) rate: Option<f64>,
+    /// What is sent: wirebell, slack, discord, teams, pagerduty, ntfy, cloudevents,
+    /// cloudevents-binary or template [default: wirebell]
+    #[arg(long, value_name = "F")]
+    pub(in crate::cli) format: Option<String>,
+    /// The template, for the format template
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) template_file: Option<PathBuf>,
+    /// Content type of what the template gives [default: application/json]
+    #[arg(long, value_name = "TYPE", requires = "template_file")]
+    pub(in crate::cli) template_content_type: Option<String>,
+    /// Integration key, for the format pagerduty
+    #[arg(long, value_name = "KEY")]
+    pub(in crate::cli) routing_key: Option<String>,
     /// What you call it
     #[arg(long, value_name = "TEXT")]
     pub(in crate::cli) description: Option<String>,

@@ -39,7 +39,7 @@ impl Endpoint {
     pub fn ended(&mut self, work: &Work, end: End) -> Alarm {
         self.under_way = self.under_way.saturating_sub(1);
         self.changed = true;
-        if !matches!(end.reply, Reply::NotSent | Reply::Refused) {
+        if !matches!(end.reply, Reply::NotSent | Reply::Refused | Reply::Unrenderable) {
             self.latency.note(end.took);
         }
         let outcome = end.reply.outcome();
@@ -55,6 +55,8 @@ impl Endpoint {
             Work::Replay(_, sequence) => self.settle_replay(*sequence, end),
         }
         match outcome {
+            // Nothing was asked of the receiver.
+            _ if end.reply == Reply::Unrenderable => Alarm::None,
             Outcome::Delivered | Outcome::Unacceptable => {
                 self.record.breaker.succeeded(end.now, self.cap());
                 // What another request was told to wait holds for all of them.
@@ -193,12 +195,12 @@ fn note_try(out: &mut Outstanding, end: End) {
         Reply::Status(status, _) => Some(status),
         _ => None,
     };
-    if outcome != Outcome::NotSent && outcome != Outcome::Refused {
+    if !matches!(end.reply, Reply::NotSent | Reply::Refused | Reply::Unrenderable) {
         out.sends = out.sends.saturating_add(1);
         out.first_send.get_or_insert(end.now);
     }
     if outcome != Outcome::Delivered {
         out.failures = out.failures.saturating_add(1);
     }
-    out.told |= outcome.may_have_arrived();
+    out.told |= outcome.may_have_arrived() && end.reply != Reply::Unrenderable;
 }

@@ -29,6 +29,8 @@ fn subscription(max_in_flight: u8) -> Subscription {
         url: "https://desk.example/in".into(),
         description: None,
         format: Format::Wirebell,
+        routing_key: None,
+        template: None,
         keys: Vec::new(),
         credentials: Credentials::default(),
         filters: vec![version(1, 10, r#"{"topics":["*"]}"#)],

@@ -11,6 +11,12 @@ use crate::clock::Clock;
 use crate::delivery::Reply;
 use crate::delivery::body;
 use crate::delivery::endpoint::Work;
+use crate::delivery::format;
+use crate::delivery::format::Message;
+use crate::delivery::format::Style;
+use crate::delivery::format::Telling;
+use crate::delivery::format::Told;
+use crate::delivery::format::Unrenderable;
 use crate::delivery::schedule::retry_after;
 use crate::delivery::signature;
 use crate::delivery::signature::Signer;
@@ -21,7 +27,9 @@ use crate::egress::Request;
 use crate::egress::Target;
 use crate::model::SubscriptionId;
 use crate::model::Time;
+use crate::model::subscription::Format;
 use crate::model::subscription::RequestKind;
+use crate::telemetry::logs::chain;
 use crate::telemetry::metric;
 
 /// Most of an answer that is kept in the log of attempts.
@@ -38,9 +46,13 @@ pub(super) struct Order {
     pub(super) keys: Vec<Signer>,
     /// What the receiver asks to be shown beside the signature.
     pub(super) headers: HeaderMap,
+    /// None where the format is the native one.
+    pub(super) style: Option<Box<Style>>,
     pub(super) work: Work,
-    /// The alert has closed meanwhile.
+    /// It opens an alert that has closed meanwhile.
     pub(super) late: bool,
+    /// The alert has closed meanwhile.
+    pub(super) over: bool,
     pub(super) public_url: String,
     pub(super) timeout: Duration,
 }
@@ -57,12 +69,10 @@ pub(super) struct Sent {
 }
 
 impl Order {
-    fn body(&self) -> Vec<u8> {
+    fn native(&self) -> Vec<u8> {
         match &self.work {
             Work::Event(logged, sequence) | Work::Replay(logged, sequence) => {
-                let (subscription, sequence) = (&self.subscription, *sequence);
-                let to = body::Address { subscription, sequence, late: self.late };
-                body::native(logged, to, &self.public_url)
+                body::native(logged, self.address(*sequence), &self.public_url)
             }
             Work::Ping(request) => {
                 let (id, _) = name(&self.work);
@@ -71,9 +81,50 @@ impl Order {
         }
     }
 
-    /// The request; none where a header cannot be written, which checked data never causes.
-    fn request(&self, target: Target, now: Time) -> Option<Request> {
-        let body = self.body();
+    fn address(&self, sequence: u64) -> body::Address<'_> {
+        body::Address { subscription: &self.subscription, sequence, late: self.late }
+    }
+
+    /// What is sent in another format than the native one.
+    fn styled(&self, style: &Style) -> Result<Message, Unrenderable> {
+        let (id, _) = name(&self.work);
+        let told = match &self.work {
+            Work::Event(logged, _) | Work::Replay(logged, _) => Told::Event(&logged.event),
+            Work::Ping(request) => Told::Ping { id: &id, at: request.at },
+        };
+        let to = self.address(sequence(&self.work));
+        let telling = Telling { told, to, over: self.over, public_url: &self.public_url };
+        format::render(&telling, style)
+    }
+
+    /// The request. Where its format gives nothing, what it says of that; none in it where a
+    /// header cannot be written, which checked data never causes.
+    fn request(&self, target: Target, now: Time) -> Result<Option<Request>, Unrenderable> {
+        let Some(style) = &self.style else {
+            let json = HeaderValue::from_static("application/json");
+            return Ok(self.signed(target, now, (json, self.native())));
+        };
+        let message = self.styled(style)?;
+        let Ok(content_type) = HeaderValue::from_str(&message.content_type) else {
+            return Ok(None);
+        };
+        let mut request = self.signed(target, now, (content_type, message.body));
+        for (name, value) in message.headers {
+            let (Some(wanted), Ok(value)) = (&mut request, HeaderValue::try_from(value)) else {
+                return Ok(None);
+            };
+            wanted.headers.insert(name, value);
+        }
+        Ok(request)
+    }
+
+    /// The request with its signature over the bytes that are sent.
+    fn signed(
+        &self,
+        target: Target,
+        now: Time,
+        (content_type, body): (HeaderValue, Vec<u8>),
+    ) -> Option<Request> {
         let id = body::webhook_id(&name(&self.work).0, &self.subscription);
         let in_force = self.keys.iter().filter_map(|signer| signer.at(now));
         let signature = signature::sign(in_force, &id, now.seconds(), &body);
@@ -81,7 +132,7 @@ impl Order {
         request.timeout = self.timeout;
         // First, so that none takes the place of ours.
         request.headers.clone_from(&self.headers);
-        request.headers.insert("content-type", HeaderValue::from_static("application/json"));
+        request.headers.insert("content-type", content_type);
         for (name, value) in [
             ("webhook-id", id),
             ("webhook-timestamp", now.seconds().to_string()),
@@ -119,17 +170,18 @@ pub(super) fn sequence(work: &Work) -> u64 {
 pub(super) async fn send(client: Client, clock: Clock, mut order: Order) -> Sent {
     let at = Time::from_millis(clock.now_ms());
     let began = Instant::now();
-    let request = order.target.take().and_then(|target| order.request(target, at));
-    let (reply, answer) = match request {
-        Some(request) => {
+    let request = order.target.take().map(|target| order.request(target, at)).transpose();
+    let (reply, answer) = match request.map(Option::flatten) {
+        Ok(Some(request)) => {
             let answer = client.send(request).await;
             if let Err(egress::Error::Refused { refusal, .. }) = &answer {
                 let reason = refusal.reason();
                 tracing::warn!(subscription.id = %order.subscription, reason, "Address not allowed");
             }
-            read(answer, &clock)
+            read(answer, &clock, order.style.as_ref().map(|style| style.format))
         }
-        None => (Reply::Refused, None),
+        Ok(None) => (Reply::Refused, None),
+        Err(unrenderable) => (Reply::Unrenderable, Some(chain(&unrenderable))),
     };
     let took = began.elapsed();
     let outcome = reply.outcome().as_str();
@@ -141,16 +193,21 @@ pub(super) async fn send(client: Client, clock: Clock, mut order: Order) -> Sent
     Sent { number: order.number, work: order.work, reply, at, took, answer }
 }
 
-fn read(answer: Result<egress::Response, egress::Error>, clock: &Clock) -> (Reply, Option<String>) {
+fn read(
+    answer: Result<egress::Response, egress::Error>,
+    clock: &Clock,
+    format: Option<Format>,
+) -> (Reply, Option<String>) {
     match answer {
         Ok(response) => {
             let now = Time::from_millis(clock.now_ms());
             let header = response.headers.get("retry-after").and_then(|v| v.to_str().ok());
             let asked = header.and_then(|header| retry_after(header, now));
             let kept = response.body.get(..KEPT_ANSWER.min(response.body.len()));
-            let kept = kept.filter(|kept| !response.status.is_success() && !kept.is_empty());
+            let status = format::status(format, response.status.as_u16(), &response.body);
+            let kept = kept.filter(|kept| !(200..300).contains(&status) && !kept.is_empty());
             let answer = kept.map(|kept| String::from_utf8_lossy(kept).into_owned());
-            (Reply::Status(response.status.as_u16(), asked), answer)
+            (Reply::Status(status, asked), answer)
         }
         Err(error) => {
             let reply = match (&error, error.reached()) {

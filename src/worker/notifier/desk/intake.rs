@@ -8,6 +8,7 @@ use crate::bus::Item;
 use crate::bus::Stream;
 use crate::delivery::Logged;
 use crate::delivery::endpoint::Looked;
+use crate::delivery::format;
 use crate::model::AlertId;
 use crate::model::Subscription;
 use crate::model::SubscriptionId;
@@ -140,7 +141,8 @@ impl<B: Bus> Desk<'_, B> {
         }
         slot.defined = revision;
         self.topics.enter(place, &wanted);
-        if slot.endpoint.wanted().url != wanted.url {
+        let called = |one: &Subscription| format::called(one.format, &one.url).into_owned();
+        if called(slot.endpoint.wanted()) != called(&wanted) {
             slot.target = super::shards::judged(client, &wanted);
             self.lanes.withdraw(place);
             self.lanes.leave(slot.host);

@@ -11,6 +11,7 @@ use crate::delivery::endpoint::GaveUp;
 use crate::delivery::endpoint::Next;
 use crate::delivery::endpoint::SLOW;
 use crate::delivery::endpoint::Work;
+use crate::delivery::format::Style;
 use crate::delivery::lanes::Host;
 use crate::delivery::lanes::Lane;
 use crate::model::Attempt;
@@ -58,12 +59,12 @@ impl<B: Bus> Desk<'_, B> {
     fn start(&mut self, (place, host, lane): (u32, Host, Lane), work: Work) {
         self.serial += 1;
         let number = self.serial;
-        let late = match &work {
+        let (late, over) = match &work {
             Work::Event(logged, _) | Work::Replay(logged, _) => {
-                logged.event.kind == EventKind::Opened
-                    && self.closed.contains(&logged.event.alert.id)
+                let over = self.closed.contains(&logged.event.alert.id);
+                (over && logged.event.kind == EventKind::Opened, over)
             }
-            Work::Ping(_) => false,
+            Work::Ping(_) => (false, false),
         };
         let settings = &self.parts.settings;
         let (public_url, timeout) = (settings.public_url.clone(), settings.timeout);
@@ -76,8 +77,10 @@ impl<B: Bus> Desk<'_, B> {
             target: slot.target.clone(),
             keys: slot.endpoint.keys().to_vec(),
             headers: credentials::headers(&slot.endpoint.wanted().credentials),
+            style: Style::of(slot.endpoint.wanted()),
             work,
             late,
+            over,
             public_url,
             timeout,
         };

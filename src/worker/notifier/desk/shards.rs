@@ -13,6 +13,7 @@ use crate::bus::Stream;
 use crate::bus::Watch;
 use crate::delivery::Delivery;
 use crate::delivery::Endpoint;
+use crate::delivery::format;
 use crate::egress::Client;
 use crate::egress::Target;
 use crate::model::Subscription;
@@ -94,7 +95,7 @@ impl Of {
 /// Where webhooks go; none where that is not allowed, and the log says why: its owner is told only
 /// that it is not.
 pub(super) fn judged(client: &Client, wanted: &Subscription) -> Option<Target> {
-    match client.judge(&wanted.url) {
+    match client.judge(&format::called(wanted.format, &wanted.url)) {
         Ok(target) => Some(target),
         Err(refusal) => {
             let reason = refusal.reason();
