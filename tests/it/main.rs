@@ -21,6 +21,7 @@ mod life_properties;
 mod lint;
 mod odd_feeds;
 mod page_sources;
+mod pages;
 mod polling;
 mod query_properties;
 mod query_vectors;
