@@ -16,6 +16,7 @@ mod index;
 mod limit;
 mod live;
 mod page;
+mod pages;
 mod probes;
 mod problem;
 pub mod replay;
@@ -202,12 +203,14 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .with_state(door);
     let auditing = middleware::from_fn_with_state(shared.clone(), audit::note::<B>);
     let probes = probes::router(shared.settings.board.clone(), shared.settings.metrics.clone());
+    let pages = pages::router(shared.clone());
     Router::new()
         .merge(articles)
         .merge(admin)
         .merge(subscriptions)
         .layer(auditing)
         .with_state(shared)
+        .merge(pages)
         .merge(signing_in)
         .merge(probes)
         .fallback(problem::no_such_path)

@@ -123,8 +123,8 @@ pub(super) async fn show<B: Bus>(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Decided {
-    reason: String,
-    by: Option<String>,
+    pub(super) reason: String,
+    pub(super) by: Option<String>,
 }
 
 /// `POST /v1/alerts/{id}/end`
@@ -145,7 +145,7 @@ pub(super) async fn retract<B: Bus>(
     decide(&app, &id, DirectiveKind::Retract, decided).await
 }
 
-async fn decide<B: Bus>(
+pub(super) async fn decide<B: Bus>(
     app: &App<B>,
     id: &str,
     kind: DirectiveKind,

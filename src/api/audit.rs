@@ -4,6 +4,7 @@ use axum::extract::MatchedPath;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::Method;
+use axum::http::StatusCode;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -31,8 +32,15 @@ use crate::telemetry::metric;
 const MAX_TARGET: usize = 500;
 /// Writing calls that change nothing but what they bring: articles have an archive of their own, and
 /// the others only look.
-const NOT_CHANGES: [&str; 4] =
-    ["/v1/articles", "/v1/rules/try", "/v1/rules/backtest", "/v1/why-not"];
+const NOT_CHANGES: [&str; 7] = [
+    "/v1/articles",
+    "/v1/rules/try",
+    "/v1/rules/backtest",
+    "/v1/why-not",
+    "/playground",
+    "/playground/answer",
+    "/backtest",
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,13 +59,15 @@ pub(super) async fn note<B: Bus>(
 ) -> Response {
     let Some(mut change) = change(&request) else { return next.run(request).await };
     let response = next.run(request).await;
-    if !response.status().is_success() {
+    // A page that has done what its form asked for leads on.
+    let status = response.status();
+    if !status.is_success() && status != StatusCode::SEE_OTHER {
         return response;
     }
     change.at = Time::from_millis(app.settings.clock.now_ms());
-    change.status = response.status().as_u16();
+    change.status = status.as_u16();
     let made = response.headers().get(header::LOCATION).and_then(|made| made.to_str().ok());
-    if let Some(made) = made {
+    if let Some(made) = made.filter(|_| status == StatusCode::CREATED) {
         change.target = made.to_owned();
     }
     let (who, action, target) = (&change.who, &change.action, &change.target);

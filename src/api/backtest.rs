@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -15,12 +16,14 @@ use futures_util::stream;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::api::App;
 use crate::api::archive;
 use crate::api::archive::Heard;
+use crate::api::archive::Span;
 use crate::api::history::broken;
 use crate::api::problem::Fault;
 use crate::api::problem::Json;
@@ -41,9 +44,9 @@ const WAITING_LINES: usize = 256;
 /// A rule file: its name and text.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    name: String,
-    text: String,
+pub(super) struct File {
+    pub(super) name: String,
+    pub(super) text: String,
 }
 
 /// What is asked: a rule set, perhaps another one in the same pass, and how far back.
@@ -55,6 +58,47 @@ pub(super) struct Asked {
     since: String,
 }
 
+/// What a run tells: what it hears in order, and last how it ended.
+pub(super) enum Told {
+    Heard(Heard),
+    Over(Result<Span, archive::Error>),
+}
+
+/// A run's tasks: when this is dropped, the run ends.
+pub(super) type Run = JoinSet<()>;
+
+/// The right to run: one at a time has it, since a run takes a core.
+pub(super) fn turn<B: Bus>(app: &App<B>) -> Result<OwnedSemaphorePermit, Problem> {
+    app.backtests.clone().try_acquire_owned().map_err(|_| {
+        let detail = "another backtest runs here: try again when it is done";
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
+    })
+}
+
+/// Begins a run over the articles since so long ago.
+pub(super) fn begin<B: Bus>(
+    app: &App<B>,
+    turn: OwnedSemaphorePermit,
+    sets: Vec<Arc<RuleSet>>,
+    since: Duration,
+) -> (mpsc::Receiver<Told>, Run) {
+    let since = Time::from_millis(app.settings.clock.now_ms()).minus(since);
+    let (lines, told) = mpsc::channel(WAITING_LINES);
+    let mut run = JoinSet::new();
+    let app = app.clone();
+    run.spawn(async move {
+        let hearing = lines.clone();
+        let hear = move |heard| {
+            // The turn is over when the last thread of this run is.
+            let _turn = &turn;
+            hearing.blocking_send(Told::Heard(heard)).is_ok()
+        };
+        let ran = archive::run(&app.bus, sets, since, app.stop.clone(), hear).await;
+        let _ = lines.send(Told::Over(ran)).await;
+    });
+    (told, run)
+}
+
 /// `POST /v1/rules/backtest`: a line of JSON each event, the last line sums up.
 pub(super) async fn backtest<B: Bus>(
     State(app): State<App<B>>,
@@ -62,34 +106,15 @@ pub(super) async fn backtest<B: Bus>(
 ) -> Result<Response, Problem> {
     let since = duration::parse(&asked.since)
         .map_err(|message| Problem::invalid(vec![Fault::new("/since", message)]))?;
-    let Ok(turn) = app.backtests.clone().try_acquire_owned() else {
-        let detail = "another backtest runs here: try again when it is done";
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
-    };
+    let turn = turn(&app)?;
     let mut sets = vec![load("/rules", asked.rules).await?];
     if let Some(against) = asked.against {
         sets.push(load("/against", against).await?);
     }
-    let since = Time::from_millis(app.settings.clock.now_ms()).minus(since);
-    let (lines, told) = mpsc::channel::<Value>(WAITING_LINES);
     // The response holds the run: a client that goes away ends it.
-    let mut run = JoinSet::new();
-    run.spawn(async move {
-        let hearing = lines.clone();
-        let hear = move |heard| {
-            // The turn is over when the last thread of this run is.
-            let _turn = &turn;
-            hearing.blocking_send(line(heard)).is_ok()
-        };
-        let ran = archive::run(&app.bus, sets, since, app.stop.clone(), hear).await;
-        let last = match ran {
-            Ok(span) => json!({"summary": span}),
-            Err(error) => json!({"error": chain(&error)}),
-        };
-        let _ = lines.send(last).await;
-    });
-    let body = stream::unfold((told, run), |(mut told, run)| async move {
-        let mut line = told.recv().await?.to_string();
+    let run = begin(&app, turn, sets, since);
+    let body = stream::unfold(run, |(mut told, run)| async move {
+        let mut line = line(told.recv().await?).to_string();
         line.push('\n');
         Some((Ok::<Bytes, Infallible>(Bytes::from(line)), (told, run)))
     });
@@ -99,16 +124,18 @@ pub(super) async fn backtest<B: Bus>(
     Ok(response)
 }
 
-fn line(heard: Heard) -> Value {
-    match heard {
-        Heard::Event(set, event) => {
+fn line(told: Told) -> Value {
+    match told {
+        Told::Heard(Heard::Event(set, event)) => {
             let mut line = event_line(&event);
             if let Some(line) = line.as_object_mut() {
                 line.insert("set".to_owned(), json!(set));
             }
             line
         }
-        Heard::Progress(articles) => json!({"progress": {"articles": articles}}),
+        Told::Heard(Heard::Progress(articles)) => json!({"progress": {"articles": articles}}),
+        Told::Over(Ok(span)) => json!({"summary": span}),
+        Told::Over(Err(error)) => json!({"error": chain(&error)}),
     }
 }
 
@@ -124,7 +151,7 @@ fn event_line(event: &Event) -> Value {
 }
 
 /// Loads a rule set, off the runtime; what is wrong with it names its places.
-async fn load(pointer: &'static str, files: Vec<File>) -> Result<Arc<RuleSet>, Problem> {
+pub(super) async fn load(pointer: &'static str, files: Vec<File>) -> Result<Arc<RuleSet>, Problem> {
     let files: Vec<(String, String)> = files.into_iter().map(|f| (f.name, f.text)).collect();
     let loading = tokio::task::spawn_blocking(move || rules::load(&files));
     let loaded = loading.await.map_err(|_| broken("loading the rules failed"))?;

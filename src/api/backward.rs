@@ -41,7 +41,7 @@ pub(super) struct Look {
 /// A page. It may hold less than asked for, or nothing, and still have a next.
 pub(super) struct Page<T> {
     pub(super) found: Vec<T>,
-    next: Option<u64>,
+    pub(super) next: Option<u64>,
 }
 
 /// What lies between two positions.

@@ -92,6 +92,11 @@ impl Access {
         self
     }
 
+    /// Whether tokens are in force.
+    pub(super) fn asks_for_tokens(&self) -> bool {
+        !self.tokens.is_empty()
+    }
+
     /// Whose token this is.
     pub(super) fn token(&self, text: &str) -> Option<&Token> {
         self.tokens.find(text).ok()
@@ -126,11 +131,14 @@ impl Need {
             path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         match path {
-            "/livez" | "/readyz" | "/openapi.json" | "/signin" | "/signout" => Self::Nothing,
+            "/livez" | "/readyz" | "/openapi.json" => Self::Nothing,
+            "/signin" | "/signout" | "/theme" => Self::Nothing,
             _ if below("/docs") || below("/assets") => Self::Nothing,
             "/v1/topics" => Self::Either(Scope::Read, Scope::Subscribe),
             "/v1/articles" if !looks => Self::One(Scope::Ingest),
             "/v1/rules/try" | "/v1/rules/backtest" | "/v1/why-not" => Self::One(Scope::Read),
+            _ if below("/playground") || below("/backtest") => Self::One(Scope::Read),
+            _ if below("/subscriptions") => Self::One(Scope::Subscribe),
             "/v1/audit" => Self::One(Scope::Admin),
             _ if below("/v1/subscriptions") || below("/v1/attempts") => Self::One(Scope::Subscribe),
             _ if looks => Self::One(Scope::Read),
@@ -325,6 +333,14 @@ mod tests {
             (Method::POST, "/v1/alerts/alr_x/end", Need::One(Scope::Admin)),
             (Method::POST, "/v1/rules/backtest", Need::One(Scope::Read)),
             (Method::GET, "/v1/audit", Need::One(Scope::Admin)),
+            (Method::GET, "/alerts/alr_x", Need::One(Scope::Read)),
+            (Method::POST, "/alerts/alr_x/end", Need::One(Scope::Admin)),
+            (Method::GET, "/subscriptions", Need::One(Scope::Subscribe)),
+            (Method::POST, "/subscriptions/sub_x/pause", Need::One(Scope::Subscribe)),
+            (Method::POST, "/subscriptionsx", Need::One(Scope::Admin)),
+            (Method::POST, "/playground/answer", Need::One(Scope::Read)),
+            (Method::POST, "/backtest", Need::One(Scope::Read)),
+            (Method::POST, "/theme", Need::Nothing),
             (Method::POST, "/anything", Need::One(Scope::Admin)),
         ] {
             assert_eq!(Need::of(&method, path), need, "{method} {path}");

@@ -59,6 +59,11 @@ impl Problem {
         }
     }
 
+    /// What is wrong, piece by piece; nothing where the sentence says it all.
+    pub(super) fn faults(&self) -> &[Fault] {
+        &self.errors
+    }
+
     /// What it says in a sentence.
     pub(super) fn detail(&self) -> &str {
         &self.detail

@@ -27,7 +27,7 @@ use crate::rules::NearMiss;
 use crate::rules::RuleSet;
 
 /// Longest text of rules that is tried.
-const MAX_RULES: usize = 512 << 10;
+pub(super) const MAX_RULES: usize = 512 << 10;
 
 /// `GET /v1/rules`: in the order of the files.
 pub(super) async fn list<B: Bus>(State(app): State<App<B>>) -> axum::Json<Value> {
@@ -48,12 +48,12 @@ pub(super) struct Trial {
 /// A text to try rules on.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
-    title: String,
+pub(super) struct Text {
+    pub(super) title: String,
     #[serde(default)]
-    body: String,
-    lang: Option<Lang>,
-    source: Option<SourceId>,
+    pub(super) body: String,
+    pub(super) lang: Option<Lang>,
+    pub(super) source: Option<SourceId>,
 }
 
 /// `POST /v1/rules/try`
@@ -128,7 +128,7 @@ fn load(text: &str) -> Result<RuleSet, Problem> {
 
 impl Text {
     /// The text as an article of it would be: cleaned in the same way.
-    fn read(&self) -> Result<Article, Problem> {
+    pub(super) fn read(&self) -> Result<Article, Problem> {
         let written = json!({"title": self.title, "body": self.body, "lang": self.lang});
         let bytes = written.to_string();
         let mut drafts = feed::read_articles(bytes.as_bytes(), Form::Json, None);

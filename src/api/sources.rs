@@ -28,7 +28,7 @@ pub(super) struct ListQuery {
 /// How a feed is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Health {
+pub(super) enum Health {
     /// It was never read.
     New,
     Ok,
@@ -41,7 +41,7 @@ enum Health {
 }
 
 impl Health {
-    fn of(feed: &Feed) -> Self {
+    pub(super) fn of(feed: &Feed) -> Self {
         match feed {
             Feed { gone: true, .. } => Self::Gone,
             Feed { failures: 1.., .. } => Self::Failing,
@@ -58,6 +58,20 @@ pub(super) async fn list<B: Bus>(
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Value>, Problem> {
     let limit = page::limit(query.limit);
+    let mut feeds = feeds(&app).await?;
+    feeds.retain(|(id, feed)| {
+        query.cursor.as_ref().is_none_or(|cursor| id > cursor)
+            && query.health.is_none_or(|health| health == Health::of(feed))
+    });
+    let more = feeds.len() > limit;
+    feeds.truncate(limit);
+    let next = feeds.last().filter(|_| more).map(|(id, _)| id.clone());
+    let data: Vec<Value> = feeds.iter().map(|(id, feed)| shown(id, feed)).collect();
+    Ok(axum::Json(json!({"data": data, "next_cursor": next})))
+}
+
+/// Feeds that an ingest worker has polled, by id.
+pub(super) async fn feeds<B: Bus>(app: &App<B>) -> Result<Vec<(String, Feed)>, Problem> {
     let listed = app.bus.list(Bucket::Feeds, "").await?;
     let mut feeds: Vec<(String, Feed)> = listed
         .entries
@@ -65,17 +79,9 @@ pub(super) async fn list<B: Bus>(
         .filter(|entry| !entry.key.contains('/'))
         .filter_map(|entry| Some((names::decode(&entry.key)?, entry.value?)))
         .filter_map(|(id, value)| Some((id, serde_json::from_slice(&value).ok()?)))
-        .filter(|(id, feed)| {
-            query.cursor.as_ref().is_none_or(|cursor| id > cursor)
-                && query.health.is_none_or(|health| health == Health::of(feed))
-        })
         .collect();
     feeds.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let more = feeds.len() > limit;
-    feeds.truncate(limit);
-    let next = feeds.last().filter(|_| more).map(|(id, _)| id.clone());
-    let data: Vec<Value> = feeds.iter().map(|(id, feed)| shown(id, feed)).collect();
-    Ok(axum::Json(json!({"data": data, "next_cursor": next})))
+    Ok(feeds)
 }
 
 fn shown(id: &str, feed: &Feed) -> Value {

@@ -2,16 +2,16 @@
 //! these records and serves them.
 
 mod attempts;
-mod create;
+pub(super) mod create;
 mod events;
-mod list;
+pub(super) mod list;
 pub mod managed;
 mod past;
-mod replay;
-mod requests;
-mod rotate;
+pub(super) mod replay;
+pub(super) mod requests;
+pub(super) mod rotate;
 mod shape;
-mod standing;
+pub(super) mod standing;
 mod written;
 
 use std::sync::Arc;
@@ -65,41 +65,41 @@ const MAX_RACES: usize = 8;
 
 /// A subscription as shown.
 #[derive(Debug, Serialize)]
-struct Shown {
-    id: SubscriptionId,
-    url: String,
+pub(super) struct Shown {
+    pub(super) id: SubscriptionId,
+    pub(super) url: String,
     #[serde(flatten)]
-    filter: Filter,
-    format: Format,
-    template: Option<String>,
-    template_content_type: Option<String>,
-    ttl: Option<String>,
-    max_in_flight: InFlight,
-    rate: Option<Rate>,
+    pub(super) filter: Filter,
+    pub(super) format: Format,
+    pub(super) template: Option<String>,
+    pub(super) template_content_type: Option<String>,
+    pub(super) ttl: Option<String>,
+    pub(super) max_in_flight: InFlight,
+    pub(super) rate: Option<Rate>,
     /// By its owner; the notifier's own pause is in `delivery`.
-    paused: bool,
-    description: Option<String>,
+    pub(super) paused: bool,
+    pub(super) description: Option<String>,
     /// Names of the headers sent with each request; their values are never shown.
-    headers: Vec<String>,
+    pub(super) headers: Vec<String>,
     /// The kind of authentication.
-    auth: Option<&'static str>,
-    signing: Signing,
+    pub(super) auth: Option<&'static str>,
+    pub(super) signing: Signing,
     /// The file that it is kept in, and its name there.
-    managed_by: Option<&'static str>,
-    name: Option<SubscriptionName>,
-    created_at: Time,
-    updated_at: Time,
+    pub(super) managed_by: Option<&'static str>,
+    pub(super) name: Option<SubscriptionName>,
+    pub(super) created_at: Time,
+    pub(super) updated_at: Time,
     /// Asked for and not yet carried out.
-    requested: Vec<&'static str>,
-    delivery: Option<Standing>,
+    pub(super) requested: Vec<&'static str>,
+    pub(super) delivery: Option<Standing>,
 }
 
 /// Which keys sign now, without any of them.
 #[derive(Debug, Serialize)]
-struct Signing {
-    keys: usize,
+pub(super) struct Signing {
+    pub(super) keys: usize,
     /// When the last old one ends; none where there is only the current one.
-    until: Option<Time>,
+    pub(super) until: Option<Time>,
 }
 
 /// Everything below `/v1/subscriptions`.
@@ -250,7 +250,7 @@ pub(super) async fn find<B: Bus>(app: &App<B>, id: &str) -> Result<(Subscription
 }
 
 /// What the notifier has on record of a subscription; none before it has first looked.
-async fn record_of<B: Bus>(
+pub(super) async fn record_of<B: Bus>(
     app: &App<B>,
     subscription: &Subscription,
 ) -> Result<Option<Delivery>, Problem> {
@@ -273,7 +273,7 @@ fn put(subscription: &Subscription, expect: Option<u64>) -> Put {
     Put { key, value: Bytes::from(value), expect }
 }
 
-fn shown(subscription: &Subscription, record: Option<Delivery>, now: Time) -> Shown {
+pub(super) fn shown(subscription: &Subscription, record: Option<Delivery>, now: Time) -> Shown {
     let seconds = |ttl: Duration| format!("{}s", ttl.as_secs());
     let done = record.as_ref().map_or(0, |record| record.requests_done);
     let waiting = subscription.requests.iter().filter(|request| request.number > done);

@@ -23,11 +23,17 @@ use crate::model::ArticleId;
 use crate::model::Attempt;
 use crate::model::Event;
 use crate::model::EventId;
+use crate::model::Mode;
 use crate::model::Severity;
 use crate::model::SubscriptionId;
 use crate::model::Time;
+use crate::model::event::AlertView;
 use crate::model::event::Confirmation;
 use crate::model::event::Status;
+use articles::Gathered;
+
+pub(super) use articles::Shown;
+pub(super) use articles::Source;
 
 /// Most subscriptions whose attempts are listed.
 const MAX_TOLD: usize = 200;
@@ -55,19 +61,29 @@ struct Transition<'a> {
 
 /// What a subscription was told.
 #[derive(Serialize)]
-struct Delivered {
-    subscription: SubscriptionId,
-    events: Vec<DeliveredEvent>,
+pub(super) struct Delivered {
+    pub(super) subscription: SubscriptionId,
+    pub(super) events: Vec<DeliveredEvent>,
 }
 
 #[derive(Serialize)]
-struct DeliveredEvent {
-    id: EventId,
-    number: u32,
+pub(super) struct DeliveredEvent {
+    pub(super) id: EventId,
+    pub(super) number: u32,
     #[serde(rename = "type")]
-    kind: &'static str,
-    state: Way,
-    attempts: Vec<Attempt>,
+    pub(super) kind: &'static str,
+    pub(super) state: Way,
+    pub(super) attempts: Vec<Attempt>,
+}
+
+/// Everything that is known of an alert's past.
+pub(super) struct Report {
+    pub(super) view: AlertView,
+    pub(super) mode: Mode,
+    pub(super) events: Vec<Logged>,
+    pub(super) gathered: Gathered,
+    pub(super) deliveries: Vec<Delivered>,
+    pub(super) more_deliveries: bool,
 }
 
 /// `GET /v1/alerts/{id}/why`
@@ -75,25 +91,33 @@ pub(super) async fn why<B: Bus>(
     State(app): State<App<B>>,
     Path(id): Path<String>,
 ) -> Result<axum::Json<Value>, Problem> {
-    let Past { view, mode, events } = history::past(&app, &id).await?;
-    let gathered = articles::gather(&app, &events).await?;
-    let (told, more_deliveries) = history::told(&app, &events, MAX_TOLD).await?;
-    let mut deliveries = Vec::new();
-    for one in &told {
-        deliveries.push(delivered(&app, &events, one).await?);
-    }
-    let transitions: Vec<Transition<'_>> = events.iter().map(|l| transition(&l.event)).collect();
+    let report = report(&app, &id).await?;
+    let transitions = report.events.iter().map(|l| transition(&l.event));
+    let transitions: Vec<Transition<'_>> = transitions.collect();
+    let gathered = &report.gathered;
     Ok(axum::Json(json!({
-        "alert": view,
-        "mode": mode,
+        "alert": report.view,
+        "mode": report.mode,
         "events": transitions,
         "articles": gathered.articles,
         "more_articles": gathered.more,
         "complete": gathered.complete,
         "sources": gathered.sources,
-        "deliveries": deliveries,
-        "more_deliveries": more_deliveries,
+        "deliveries": report.deliveries,
+        "more_deliveries": report.more_deliveries,
     })))
+}
+
+/// Gathers the past of the alert that a request names.
+pub(super) async fn report<B: Bus>(app: &App<B>, id: &str) -> Result<Report, Problem> {
+    let Past { view, mode, events } = history::past(app, id).await?;
+    let gathered = articles::gather(app, &events).await?;
+    let (told, more_deliveries) = history::told(app, &events, MAX_TOLD).await?;
+    let mut deliveries = Vec::new();
+    for one in &told {
+        deliveries.push(delivered(app, &events, one).await?);
+    }
+    Ok(Report { view, mode, events, gathered, deliveries, more_deliveries })
 }
 
 fn transition(event: &Event) -> Transition<'_> {

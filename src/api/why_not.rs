@@ -1,7 +1,7 @@
 //! Why an article did not reach a subscription: the facts are gathered here, a pure function
 //! decides.
 
-mod find;
+pub(super) mod find;
 mod stage;
 mod words;
 

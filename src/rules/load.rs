@@ -77,7 +77,7 @@ fn load_with<T>(
         return Err(problems);
     }
     let lists = (words.names, words.entries);
-    let set = RuleSet::new(rules, Gazetteer(places), lists, digest(files));
+    let set = RuleSet::new(rules, Gazetteer(places), lists, digest(files)).with_files(files);
     let seen = look(&parts, &set, &sources);
     Ok((set, seen))
 }

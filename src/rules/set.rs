@@ -28,6 +28,8 @@ pub const MAX_PLACES: usize = 8;
 
 /// Buffers kept for callers that bring none.
 const SPARE: usize = 8;
+/// Most text of rule files that is kept beside the rules.
+const MAX_FILES_BYTES: usize = 512 << 10;
 
 /// Keys of places and their spellings, in the order of the file.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +51,7 @@ pub struct RuleSet {
     digest: String,
     engine: Engine,
     spare: Mutex<Vec<Scratch>>,
+    files: Vec<(String, String)>,
 }
 
 /// What a rule set makes of an article.
@@ -106,7 +109,21 @@ impl RuleSet {
             digest,
             engine,
             spare,
+            files: Vec::new(),
         }
+    }
+
+    /// Keeps the files that it was read from, unless they are larger than people would edit.
+    pub(crate) fn with_files(mut self, files: &[(String, String)]) -> Self {
+        if files.iter().map(|(_, text)| text.len()).sum::<usize>() <= MAX_FILES_BYTES {
+            self.files = files.to_vec();
+        }
+        self
+    }
+
+    /// Name and text of the files that it was read from; nothing where they are too large to keep.
+    pub fn files(&self) -> &[(String, String)] {
+        &self.files
     }
 
     /// A rule set of queries without lists, a rule each, named by number: more than a file may

@@ -25,6 +25,7 @@ mod observability;
 mod odd_feeds;
 mod page_layouts;
 mod page_sources;
+mod pages;
 mod polling;
 mod query_properties;
 mod query_vectors;

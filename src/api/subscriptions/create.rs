@@ -62,9 +62,9 @@ pub(super) struct Draft {
 
 /// Where a subscription begins.
 #[derive(Clone, Copy)]
-pub(super) struct Begin {
-    pub(super) now: Time,
-    pub(super) log_end: u64,
+pub(in crate::api) struct Begin {
+    pub(in crate::api) now: Time,
+    pub(in crate::api) log_end: u64,
 }
 
 /// What became of the lines of a request.
@@ -99,16 +99,26 @@ pub(super) async fn create<B: Bus>(
 }
 
 async fn create_one<B: Bus>(app: &App<B>, bytes: &[u8], begin: Begin) -> Result<Response, Problem> {
+    let (subscription, secret) = make(app, bytes, begin).await?;
+    let mut body = json!(shown(&subscription, None, begin.now));
+    body["secret"] = json!(secret);
+    let location = format!("/v1/subscriptions/{}", subscription.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(body)).into_response())
+}
+
+/// Makes a subscription of a definition as JSON; answers its secret too.
+pub(in crate::api) async fn make<B: Bus>(
+    app: &App<B>,
+    bytes: &[u8],
+    begin: Begin,
+) -> Result<(Subscription, String), Problem> {
     let (judge, written) = (Judge::of(app), read_json(bytes)?);
     let judging = tokio::task::spawn_blocking(move || judge.draft(written));
     let draft = judging.await.map_err(|_| broken("judging the definition failed"))?;
     let draft = draft.map_err(Problem::invalid)?;
     let (subscription, secret) = draft.begin(begin)?;
     app.bus.put(Bucket::Subscriptions, put(&subscription, None)).await?;
-    let mut body = json!(shown(&subscription, None, begin.now));
-    body["secret"] = json!(secret);
-    let location = format!("/v1/subscriptions/{}", subscription.id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(body)).into_response())
+    Ok((subscription, secret))
 }
 
 /// Each line stands for itself. Subscriptions that were written are told with their secrets even

@@ -43,8 +43,18 @@ pub(super) async fn list<B: Bus>(
     State(app): State<App<B>>,
     Query(query): Query<ListQuery>,
 ) -> Result<axum::Json<Value>, Problem> {
-    let limit = page::limit(query.limit);
-    let after = query.cursor.as_deref().map(place).transpose()?;
+    let (data, next) = some(&app, query.limit, query.cursor.as_deref()).await?;
+    Ok(axum::Json(json!({"data": data, "next_cursor": next})))
+}
+
+/// A page of the list, and where the next one begins.
+pub(in crate::api) async fn some<B: Bus>(
+    app: &App<B>,
+    limit: Option<usize>,
+    cursor: Option<&str>,
+) -> Result<(Vec<Shown>, Option<String>), Problem> {
+    let limit = page::limit(limit);
+    let after = cursor.map(place).transpose()?;
     let mut found = Vec::new();
     for entry in app.bus.list(Bucket::Subscriptions, "").await?.entries {
         let Some(value) = entry.value else { continue };
@@ -68,7 +78,7 @@ pub(super) async fn list<B: Bus>(
     let read = found.iter().map(|(_, value)| read(value)).collect::<Result<Vec<_>, _>>()?;
     let lookups = read.into_iter().map(|subscription| look_up(app.clone(), subscription));
     let data: Vec<Shown> = stream::iter(lookups).buffered(LOOKUPS).try_collect().await?;
-    Ok(axum::Json(json!({"data": data, "next_cursor": next})))
+    Ok((data, next))
 }
 
 async fn look_up<B: Bus>(app: App<B>, subscription: Subscription) -> Result<Shown, Problem> {

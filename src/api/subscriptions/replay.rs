@@ -45,7 +45,7 @@ const MAX_LOOKED_AT: usize = 1_000_000;
 /// What is asked for, as written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Written {
+pub(in crate::api) struct Written {
     since: Option<Value>,
     from_sequence: Option<Value>,
     only_failed: Option<Value>,
@@ -67,14 +67,14 @@ enum Begin {
 
 /// What is sent again.
 #[derive(Debug, Serialize)]
-pub(super) struct Answer {
-    from_sequence: u64,
-    to_sequence: u64,
-    events: u64,
+pub(in crate::api) struct Answer {
+    pub(in crate::api) from_sequence: u64,
+    pub(in crate::api) to_sequence: u64,
+    pub(in crate::api) events: u64,
 }
 
 /// `POST /v1/subscriptions/{id}/replay`
-pub(super) async fn replay<B: Bus>(
+pub(in crate::api) async fn replay<B: Bus>(
     State(app): State<App<B>>,
     Path(id): Path<String>,
     Json(written): Json<Written>,

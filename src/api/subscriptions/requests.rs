@@ -21,7 +21,7 @@ use crate::model::subscription::Request;
 use crate::model::subscription::RequestKind;
 
 /// `POST /v1/subscriptions/{id}/pause`: nothing is sent, everything is kept.
-pub(super) async fn pause<B: Bus>(
+pub(in crate::api) async fn pause<B: Bus>(
     State(app): State<App<B>>,
     Path(id): Path<String>,
 ) -> Result<axum::Json<Value>, Problem> {
@@ -38,7 +38,7 @@ pub(super) async fn pause<B: Bus>(
 }
 
 /// `POST /v1/subscriptions/{id}/resume`: ends a pause, whoever made it, and a wait between tries.
-pub(super) async fn resume<B: Bus>(
+pub(in crate::api) async fn resume<B: Bus>(
     State(app): State<App<B>>,
     Path(id): Path<String>,
 ) -> Result<axum::Json<Value>, Problem> {
@@ -55,7 +55,7 @@ pub(super) async fn resume<B: Bus>(
 }
 
 /// `POST /v1/subscriptions/{id}/test`: a `test.ping` goes the real way.
-pub(super) async fn test<B: Bus>(
+pub(in crate::api) async fn test<B: Bus>(
     State(app): State<App<B>>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {

@@ -39,7 +39,7 @@ struct Wanted {
 /// `POST /v1/subscriptions/{id}/rotate`: a new key signs from now on, the old ones until the end of
 /// the overlap. Without a body it is random, and the overlap a day. To send it again with the same
 /// secret changes nothing.
-pub(super) async fn rotate<B: Bus>(
+pub(in crate::api) async fn rotate<B: Bus>(
     State(app): State<App<B>>,
     Path(id): Path<String>,
     request: Request,

@@ -12,36 +12,36 @@ const MAX_SHOWN: usize = 32;
 
 /// How its delivery stands.
 #[derive(Debug, Serialize)]
-pub(super) struct Standing {
+pub(in crate::api) struct Standing {
     /// `active` or `paused`, by us: its owner's own pause is in the definition.
-    state: &'static str,
+    pub(in crate::api) state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<Time>,
+    pub(in crate::api) since: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-    cursor: u64,
-    sequence: u64,
+    pub(in crate::api) why: Option<String>,
+    pub(in crate::api) cursor: u64,
+    pub(in crate::api) sequence: u64,
     /// `closed`, `open`, or `ramp`: how freely requests go.
-    breaker: &'static str,
-    failures: u32,
-    failing_since: Option<Time>,
-    next_attempt: Option<Time>,
+    pub(in crate::api) breaker: &'static str,
+    pub(in crate::api) failures: u32,
+    pub(in crate::api) failing_since: Option<Time>,
+    pub(in crate::api) next_attempt: Option<Time>,
     /// Events tried and not settled: with order kept, the first holds up all others.
-    outstanding: Vec<Outstanding>,
+    pub(in crate::api) outstanding: Vec<Outstanding>,
     /// Sequences given up: gaps at the receiver, which pull and replay fill.
-    given_up: u64,
+    pub(in crate::api) given_up: u64,
     /// The newest of them, as first and last of each range.
-    gaps: Vec<(u64, u64)>,
-    replay: Option<Replay>,
+    pub(in crate::api) gaps: Vec<(u64, u64)>,
+    pub(in crate::api) replay: Option<Replay>,
 }
 
 /// A replay under way.
 #[derive(Debug, Serialize)]
-struct Replay {
-    from_sequence: u64,
-    to_sequence: u64,
-    done: u64,
-    only_failed: bool,
+pub(in crate::api) struct Replay {
+    pub(in crate::api) from_sequence: u64,
+    pub(in crate::api) to_sequence: u64,
+    pub(in crate::api) done: u64,
+    pub(in crate::api) only_failed: bool,
 }
 
 impl Standing {

@@ -46,54 +46,54 @@ const MAX_VERDICTS: usize = 100_000;
 const AFTERWARDS: Duration = Duration::from_secs(3600);
 
 /// What was found.
-pub(super) struct Gathered {
-    pub(super) articles: Vec<Shown>,
+pub(in crate::api) struct Gathered {
+    pub(in crate::api) articles: Vec<Shown>,
     /// How many more there are.
-    pub(super) more: usize,
+    pub(in crate::api) more: usize,
     /// Whether every verdict was looked at.
-    pub(super) complete: bool,
-    pub(super) sources: Vec<Source>,
+    pub(in crate::api) complete: bool,
+    pub(in crate::api) sources: Vec<Source>,
 }
 
 /// One revision of an article, and what it was to the alert.
 #[derive(Debug, Serialize)]
-pub(super) struct Shown {
-    id: ArticleId,
-    revision: u32,
-    source: Option<SourceId>,
-    url: Option<String>,
-    title: String,
-    lang: Option<Lang>,
-    published_at: Option<Time>,
-    received_at: Option<Time>,
+pub(in crate::api) struct Shown {
+    pub(in crate::api) id: ArticleId,
+    pub(in crate::api) revision: u32,
+    pub(in crate::api) source: Option<SourceId>,
+    pub(in crate::api) url: Option<String>,
+    pub(in crate::api) title: String,
+    pub(in crate::api) lang: Option<Lang>,
+    pub(in crate::api) published_at: Option<Time>,
+    pub(in crate::api) received_at: Option<Time>,
     /// Start, doubtful, end …; none where the verdict is no longer kept.
-    role: Option<Role>,
-    effect: Option<Effect>,
+    pub(in crate::api) role: Option<Role>,
+    pub(in crate::api) effect: Option<Effect>,
     /// Number of the first event that told of it.
-    event: Option<u32>,
+    pub(in crate::api) event: Option<u32>,
     /// Whether it counts as a report of the alert.
-    counted: bool,
+    pub(in crate::api) counted: bool,
     /// The first counted article that is one source with it.
-    same_source_as: Option<ArticleId>,
-    copy_of: Option<ArticleId>,
-    matches: Vec<Clause>,
-    silent_langs: Vec<Lang>,
+    pub(in crate::api) same_source_as: Option<ArticleId>,
+    pub(in crate::api) copy_of: Option<ArticleId>,
+    pub(in crate::api) matches: Vec<Clause>,
+    pub(in crate::api) silent_langs: Vec<Lang>,
 }
 
 /// What one rule found in it.
 #[derive(Debug, Serialize)]
-struct Clause {
-    rule: RuleId,
-    superseded_by: Option<RuleId>,
-    evidence: Vec<Evidence>,
+pub(in crate::api) struct Clause {
+    pub(in crate::api) rule: RuleId,
+    pub(in crate::api) superseded_by: Option<RuleId>,
+    pub(in crate::api) evidence: Vec<Evidence>,
 }
 
 /// Counted articles that are one source.
 #[derive(Debug, Serialize)]
-pub(super) struct Source {
-    owners: BTreeSet<String>,
-    articles: Vec<ArticleId>,
-    copies: usize,
+pub(in crate::api) struct Source {
+    pub(in crate::api) owners: BTreeSet<String>,
+    pub(in crate::api) articles: Vec<ArticleId>,
+    pub(in crate::api) copies: usize,
 }
 
 impl Shown {

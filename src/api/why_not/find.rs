@@ -21,14 +21,14 @@ use crate::source::decide::identify;
 const MAX_SEARCHED: u64 = 100_000;
 
 /// A stored revision.
-pub(super) struct Kept {
-    pub(super) article: Article,
-    pub(super) seq: u64,
-    pub(super) subject: String,
+pub(in crate::api) struct Kept {
+    pub(in crate::api) article: Article,
+    pub(in crate::api) seq: u64,
+    pub(in crate::api) subject: String,
 }
 
 /// What was found.
-pub(super) enum Found {
+pub(in crate::api) enum Found {
     Nothing,
     /// The newest revision under the identity of a text that differs.
     OtherText(Box<Article>),
@@ -41,7 +41,7 @@ pub(super) enum Found {
 }
 
 impl Found {
-    pub(super) fn newest(&self) -> Option<&Article> {
+    pub(in crate::api) fn newest(&self) -> Option<&Article> {
         match self {
             Self::Nothing => None,
             Self::OtherText(article) => Some(article),
@@ -51,7 +51,7 @@ impl Found {
 }
 
 /// Finds an article by its id or URL.
-pub(super) async fn by_name<B: Bus>(app: &App<B>, name: &str) -> Result<Found, Problem> {
+pub(in crate::api) async fn by_name<B: Bus>(app: &App<B>, name: &str) -> Result<Found, Problem> {
     let filter = match ArticleId::new(name) {
         Ok(id) => format!("wb.article.*.{id}"),
         Err(_) => {

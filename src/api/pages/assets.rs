@@ -1,0 +1,125 @@
+//! Style, scripts and the icon: part of the program, compressed once, kept by browsers for a year
+//! under an address that changes with them.
+
+use std::io::Write;
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::HeaderMap;
+use axum::http::HeaderName;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::Digest;
+use sha2::Sha256;
+
+/// Characters of the digest in an address.
+const DIGEST: usize = 16;
+
+static ALL: LazyLock<[Asset; 4]> = LazyLock::new(|| {
+    [
+        Asset::new("wirebell.css", "text/css; charset=utf-8", include_str!("assets/wirebell.css")),
+        Asset::new("live.js", "text/javascript; charset=utf-8", include_str!("assets/live.js")),
+        Asset::new("try.js", "text/javascript; charset=utf-8", include_str!("assets/try.js")),
+        Asset::new("bell.svg", "image/svg+xml", include_str!("assets/bell.svg")),
+    ]
+});
+
+struct Asset {
+    name: &'static str,
+    kind: &'static str,
+    text: &'static str,
+    zipped: Vec<u8>,
+    address: String,
+}
+
+impl Asset {
+    fn new(name: &'static str, kind: &'static str, text: &'static str) -> Self {
+        let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(text));
+        let short: String = digest.chars().take(DIGEST).collect();
+        let zipped = zip(text.as_bytes(), Compression::best());
+        Self { name, kind, text, zipped, address: format!("/assets/{name}?{short}") }
+    }
+}
+
+/// Where an asset is, with the digest of its content; its bare place if there is none of the name.
+pub(super) fn address(name: &str) -> &'static str {
+    ALL.iter().find(|asset| asset.name == name).map_or("/assets/", |asset| &asset.address)
+}
+
+/// `GET /assets/{name}`
+pub(super) async fn show(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let Some(asset) = ALL.iter().find(|asset| asset.name == name) else {
+        return (StatusCode::NOT_FOUND, "there is no such asset\n").into_response();
+    };
+    let said: [(HeaderName, &str); 4] = [
+        (header::CONTENT_TYPE, asset.kind),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        (header::VARY, "accept-encoding"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    if wants_zip(&headers) {
+        return (said, [(header::CONTENT_ENCODING, "gzip")], asset.zipped.as_slice())
+            .into_response();
+    }
+    (said, asset.text).into_response()
+}
+
+/// Whether a client takes gzip.
+pub(super) fn wants_zip(headers: &HeaderMap) -> bool {
+    let given = headers.get_all(header::ACCEPT_ENCODING).iter();
+    given.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|one| {
+        let (name, quality) = one.split_once(';').unwrap_or((one, ""));
+        let refused = quality.trim().strip_prefix("q=").and_then(|q| q.parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case("gzip") && refused.is_none_or(|q| q > 0.0)
+    })
+}
+
+/// What was given, compressed.
+pub(super) fn zip(bytes: &[u8], level: Compression) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), level);
+    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    written.expect("memory takes what is written")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_sent_only_to_those_who_take_it() {
+        for (given, wanted) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.5", true),
+            ("gzip;q=0", false),
+            ("br", false),
+            ("", false),
+            ("xgzip", false),
+        ] {
+            let headers: HeaderMap =
+                [(header::ACCEPT_ENCODING, given.parse().unwrap())].into_iter().collect();
+            assert_eq!(wants_zip(&headers), wanted, "{given}");
+        }
+    }
+
+    #[test]
+    fn style_and_scripts_are_small() {
+        let size = |name: &str| ALL.iter().find(|asset| asset.name == name).unwrap();
+        assert!(size("wirebell.css").text.len() <= 14_000, "the style is about 10 KB");
+        let lines = |name: &str| size(name).text.lines().count();
+        assert!(lines("live.js") + lines("try.js") < 300, "the scripts are few lines");
+        let all: usize = ALL.iter().map(|asset| asset.zipped.len()).sum();
+        assert!(all <= 20_000, "{all} bytes of a first load");
+    }
+
+    #[test]
+    fn an_address_changes_with_the_content() {
+        let one = Asset::new("a", "text/css", "one").address;
+        assert_ne!(one, Asset::new("a", "text/css", "two").address);
+        assert_eq!(one.len(), "/assets/a?".len() + DIGEST);
+        assert!(address("live.js").starts_with("/assets/live.js?"));
+    }
+}

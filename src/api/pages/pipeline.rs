@@ -1,0 +1,254 @@
+//! The road from article to webhook: how much passes each stage, and what waits before it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Html;
+use serde::Deserialize;
+
+use crate::api::App;
+use crate::api::pages::Frame;
+use crate::api::pages::html;
+use crate::api::pages::words::Moment;
+use crate::api::pages::words::Words;
+use crate::api::problem::Problem;
+use crate::bus::Bucket;
+use crate::bus::Bus;
+use crate::bus::From;
+use crate::bus::Item;
+use crate::bus::Selection;
+use crate::bus::Stream;
+use crate::bus::Until;
+use crate::delivery::Delivery;
+use crate::model::Attempt;
+use crate::model::Time;
+use crate::telemetry::Health;
+
+/// What counts as just now.
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+/// Most attempts of the last hour that are counted by outcome.
+const MAX_ATTEMPTS: usize = 10_000;
+
+/// A log of the road.
+struct Stage {
+    name: &'static str,
+    minute: u64,
+    hour: u64,
+    end: u64,
+}
+
+/// What lies between a stage and the next.
+struct Behind {
+    name: &'static str,
+    detail: String,
+    good: bool,
+}
+
+/// What the leases of a worker say.
+#[derive(Default)]
+struct Shards {
+    owned: usize,
+    known: usize,
+    slowest: Option<u64>,
+}
+
+/// The part of a lease that is shown.
+#[derive(Deserialize)]
+struct Lease {
+    owner: Option<String>,
+    cursor: Option<u64>,
+}
+
+#[derive(Template)]
+#[template(path = "pipeline.html", config = ".config/askama.toml")]
+struct Page {
+    frame: Frame,
+    stages: Vec<Stage>,
+    behind: Vec<Behind>,
+    oldest: Option<Moment>,
+    outcomes: Vec<(String, u64)>,
+    more_attempts: bool,
+    ready: bool,
+    parts: Vec<(&'static str, &'static str, Option<Words>)>,
+    ruleset: String,
+    rules: usize,
+    topics: usize,
+}
+
+/// `GET /pipeline`
+pub(super) async fn show<B: Bus>(
+    State(app): State<App<B>>,
+    frame: Frame,
+) -> Result<Html<String>, Problem> {
+    let mut stages = Vec::new();
+    for (name, stream) in [
+        ("Articles received", Stream::Articles),
+        ("Events decided", Stream::Events),
+        ("Attempts made", Stream::Attempts),
+        ("Set aside", Stream::Buried),
+    ] {
+        stages.push(stage(&app, (name, stream), frame.now).await?);
+    }
+    let end = |at: usize| stages.get(at).map_or(0, |stage| stage.end);
+    let rules = shards(&app, "rules").await?;
+    let (waiting, oldest) = waiting(&app, end(1)).await?;
+    let (outcomes, more_attempts) = outcomes(&app, frame.now).await?;
+    let set = app.settings.rules.load();
+    let page = Page {
+        behind: vec![rules.behind(end(0)), waiting],
+        oldest: oldest.map(|at| Moment::new(at, frame.now)),
+        stages,
+        outcomes,
+        more_attempts,
+        ready: app.settings.board.is_ready(),
+        parts: app.settings.board.parts().into_iter().map(part).collect(),
+        ruleset: set.digest().to_owned(),
+        rules: set.rules().len(),
+        topics: set.topics().len(),
+        frame,
+    };
+    html(&page)
+}
+
+fn part((name, health): (&'static str, Health)) -> (&'static str, &'static str, Option<Words>) {
+    match health {
+        Health::Ready => (name, "ready", None),
+        Health::Degraded(why) => (name, "degraded", Some(Words::plain(&why))),
+        Health::NotReady(why) => (name, "not ready", Some(Words::plain(&why))),
+    }
+}
+
+async fn stage<B: Bus>(
+    app: &App<B>,
+    (name, stream): (&'static str, Stream),
+    now: Time,
+) -> Result<Stage, Problem> {
+    let end = app.bus.end(stream).await?;
+    let minute = since(app, (stream, end), now.minus(MINUTE)).await?;
+    let hour = since(app, (stream, end), now.minus(HOUR)).await?;
+    Ok(Stage { name, minute, hour, end })
+}
+
+/// Positions written since a time: the first of them tells, the others are not read.
+async fn since<B: Bus>(
+    app: &App<B>,
+    (stream, end): (Stream, u64),
+    at: Time,
+) -> Result<u64, Problem> {
+    let filter = format!("{}>", stream.prefix());
+    let selection = Selection { from: From::Time(at), until: Until::End, filter };
+    let mut reader = app.bus.read(stream, selection).await?;
+    while let Some(item) = reader.next().await {
+        if let Item::Record(first) = item? {
+            return Ok(end.saturating_add(1).saturating_sub(first.seq));
+        }
+    }
+    Ok(0)
+}
+
+async fn shards<B: Bus>(app: &App<B>, worker: &str) -> Result<Shards, Problem> {
+    let mut shards = Shards::default();
+    for entry in app.bus.list(Bucket::Leases, worker).await?.entries {
+        let lease = entry.value.and_then(|value| serde_json::from_slice::<Lease>(&value).ok());
+        let Some(lease) = lease else { continue };
+        shards.known += 1;
+        shards.owned += usize::from(lease.owner.is_some());
+        let cursor = lease.cursor.unwrap_or(0);
+        shards.slowest = Some(shards.slowest.map_or(cursor, |slowest| slowest.min(cursor)));
+    }
+    Ok(shards)
+}
+
+impl Shards {
+    fn behind(&self, end: u64) -> Behind {
+        let Self { owned, known, slowest } = self;
+        let lag = end.saturating_sub(slowest.unwrap_or(0));
+        let detail = match slowest {
+            None => "no worker has taken a share of the rules yet".to_owned(),
+            Some(_) => format!(
+                "the slowest share is {lag} articles behind; {owned} of {known} shares have a worker"
+            ),
+        };
+        Behind { name: "Rules", detail, good: slowest.is_some() && owned == known }
+    }
+}
+
+/// Subscriptions with something to send, and since when the oldest of it waits.
+async fn waiting<B: Bus>(app: &App<B>, end: u64) -> Result<(Behind, Option<Time>), Problem> {
+    let (mut all, mut behind, mut paused, mut trying) = (0, 0, 0, 0);
+    let mut slowest: Option<u64> = None;
+    for entry in app.bus.list(Bucket::Deliveries, "").await?.entries {
+        let record = entry.value.and_then(|value| serde_json::from_slice::<Delivery>(&value).ok());
+        let Some(record) = record else { continue };
+        all += 1;
+        trying += record.outstanding.len();
+        if record.paused.is_some() {
+            paused += 1;
+        } else if record.cursor < end {
+            behind += 1;
+            slowest = Some(slowest.map_or(record.cursor, |slowest| slowest.min(record.cursor)));
+        }
+    }
+    let oldest = match slowest {
+        Some(cursor) => written_after(app, cursor).await?,
+        None => None,
+    };
+    let detail = format!(
+        "{behind} of {all} subscriptions are behind the log, {trying} events are being tried, \
+         {paused} are paused by Wirebell"
+    );
+    Ok((Behind { name: "Notifier", detail, good: behind == 0 && paused == 0 }, oldest))
+}
+
+/// When the first event after a position was written.
+async fn written_after<B: Bus>(app: &App<B>, cursor: u64) -> Result<Option<Time>, Problem> {
+    let filter = format!("{}>", Stream::Events.prefix());
+    let selection = Selection { from: From::After(cursor), until: Until::End, filter };
+    let mut reader = app.bus.read(Stream::Events, selection).await?;
+    while let Some(item) = reader.next().await {
+        if let Item::Record(first) = item? {
+            return Ok(Some(first.time));
+        }
+    }
+    Ok(None)
+}
+
+/// The attempts of the last hour by outcome, and whether there were more than are counted.
+async fn outcomes<B: Bus>(app: &App<B>, now: Time) -> Result<(Vec<(String, u64)>, bool), Problem> {
+    let filter = format!("{}>", Stream::Attempts.prefix());
+    let from = From::Time(now.minus(HOUR));
+    let selection = Selection { from, until: Until::End, filter };
+    let mut reader = app.bus.read(Stream::Attempts, selection).await?;
+    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut looked_at = 0;
+    while let Some(item) = reader.next().await {
+        let Item::Record(stored) = item? else { continue };
+        if looked_at >= MAX_ATTEMPTS {
+            break;
+        }
+        looked_at += 1;
+        if let Ok(attempt) = serde_json::from_slice::<Attempt>(&stored.payload) {
+            *counts.entry(attempt.outcome.as_str()).or_default() += 1;
+        }
+    }
+    let counts = counts.into_iter().map(|(name, count)| (name.replace('_', " "), count));
+    Ok((counts.collect(), looked_at >= MAX_ATTEMPTS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slowest_share_of_the_rules_is_told_and_whether_somebody_has_each() {
+        let shards = |owned, slowest| Shards { owned, known: 64, slowest };
+        let all = shards(64, Some(90)).behind(100);
+        assert!(all.good && all.detail.contains("10 articles behind"), "{}", all.detail);
+        assert!(!shards(63, Some(100)).behind(100).good);
+        assert!(!Shards::default().behind(0).good);
+        assert!(shards(64, Some(100)).behind(90).detail.contains("is 0 articles"));
+    }
+}
