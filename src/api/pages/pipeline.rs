@@ -151,7 +151,9 @@ async fn since<B: Bus>(
 
 async fn shards<B: Bus>(app: &App<B>, worker: &str) -> Result<Shards, Problem> {
     let mut shards = Shards::default();
-    for entry in app.bus.list(Bucket::Leases, worker).await?.entries {
+    let entries = app.bus.list(Bucket::Leases, worker).await?.entries;
+    // Processes that are there have a record, too, and it is no share.
+    for entry in entries.into_iter().filter(|entry| !entry.key.contains("/_")) {
         let lease = entry.value.and_then(|value| serde_json::from_slice::<Lease>(&value).ok());
         let Some(lease) = lease else { continue };
         shards.known += 1;
