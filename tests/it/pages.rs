@@ -1,5 +1,9 @@
 //! The dashboard as a browser without script sees it.
 
+mod axe;
+mod browser;
+mod devtools;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -27,8 +31,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A process and its pages.
 pub(crate) struct Site {
-    #[expect(dead_code, reason = "held: the process ends with it")]
-    pub(crate) process: Process,
+    _process: Process,
     pub(crate) api: String,
     _desk: Desk,
 }
@@ -45,7 +48,7 @@ impl Site {
         let process = desk.run();
         let api = process.api();
         wait_ready(&api);
-        Self { process, api, _desk: desk }
+        Self { _process: process, api, _desk: desk }
     }
 
     pub(crate) fn call(&self, line: &str, headers: &[(&str, &str)], body: &str) -> Page {
@@ -87,7 +90,12 @@ impl Site {
         })
     }
 
-    fn subscription(&self) -> String {
+    /// The newest article.
+    pub(crate) fn article(&self) -> String {
+        self.json("/v1/articles")["data"][0]["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn subscription(&self) -> String {
         crate::e2e::subscribe(&self.api, "http://127.0.0.1:9000/hook").0
     }
 }
@@ -144,7 +152,7 @@ async fn every_page_shows_an_empty_store_and_a_hostile_one_as_text() {
     }
     let alerts = site.alerts(&hostile(), 5);
     let subscription = site.subscription();
-    let article = site.json("/v1/articles")["data"][0]["id"].as_str().unwrap().to_owned();
+    let article = site.article();
     let mut paths: Vec<String> = PAGES.map(str::to_owned).to_vec();
     paths.extend(alerts.iter().map(|id| format!("/alerts/{id}")));
     paths.push(format!("/subscriptions/{subscription}"));

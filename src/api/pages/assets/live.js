@@ -5,30 +5,40 @@ const find = (selector, within = document) => within.querySelector(selector);
 
 // --- alerts as they happen
 
+// One after the other, so that an older state never overwrites a newer one.
+let before = Promise.resolve();
+
 function listen(state) {
-  const list = find("#alerts");
-  const filters = new URLSearchParams(location.search);
-  // A page of older alerts stays as it is.
-  if (filters.has("cursor")) return;
-  const source = new EventSource(`/v1/events?shadow=true&after=${state.dataset.after}`);
   const say = (text, kind) => {
     state.textContent = text;
     state.dataset.state = kind;
   };
+  const source = new EventSource(`/v1/events?shadow=true&after=${state.dataset.after}`);
   source.onopen = () => say("Live", "on");
   source.onerror = () =>
     source.readyState === EventSource.CLOSED
       ? say("Not live: reload to see what is new", "off")
       : say("Reconnecting", "off");
   source.addEventListener("overtaken", () => say("Not live: reload to see what is new", "off"));
-  // One after the other, so that an older state never overwrites a newer one.
-  let before = Promise.resolve();
   for (const kind of KINDS) {
     source.addEventListener(`alert.${kind}`, (event) => {
+      state.dataset.after = event.lastEventId;
       const { id, title } = JSON.parse(event.data).data.alert;
-      before = before.then(() => show(list, id, kind, title)).catch(() => {});
+      before = before.then(() => show(find("#alerts"), id, kind, title)).catch(() => {});
     });
   }
+  return source;
+}
+
+// A page that nobody sees lets go: browsers keep few connections to one host.
+function follow(state) {
+  let source;
+  const look = () => {
+    source?.close();
+    source = document.hidden ? undefined : listen(state);
+  };
+  document.addEventListener("visibilitychange", look);
+  look();
 }
 
 async function show(list, id, kind, title) {
@@ -95,4 +105,5 @@ const button = find("[data-keys]");
 button.hidden = false;
 button.addEventListener("click", () => find("#keys").showModal());
 const state = find("[data-live]");
-if (state) listen(state);
+// A page of older alerts stays as it is.
+if (state && !new URLSearchParams(location.search).has("cursor")) follow(state);
