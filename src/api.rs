@@ -9,6 +9,8 @@ mod attempts;
 mod audit;
 mod backtest;
 mod backward;
+mod contract;
+mod docs;
 mod events;
 mod guard;
 mod history;
@@ -212,6 +214,7 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .with_state(shared)
         .merge(pages)
         .merge(signing_in)
+        .merge(docs::router())
         .merge(probes)
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)

@@ -162,6 +162,16 @@ impl Need {
     }
 }
 
+/// Scopes of which a call needs one where tokens are in force; none where anybody may ask. `admin`
+/// stands for each of them.
+pub(super) fn scopes(method: &Method, path: &str) -> Vec<&'static str> {
+    match Need::of(method, path) {
+        Need::Nothing => Vec::new(),
+        Need::One(scope) => vec![scope.as_str()],
+        Need::Either(one, other) => vec![one.as_str(), other.as_str()],
+    }
+}
+
 /// Refuses whoever may not ask, and writing calls that a page of another site makes. What follows
 /// finds [`Who`] asks among the request's extensions.
 pub(super) async fn check(

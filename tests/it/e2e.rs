@@ -4,6 +4,7 @@ mod access;
 mod bad_input;
 mod cap_index;
 mod chaos;
+mod contract;
 mod dates;
 mod doctor;
 mod endings;
