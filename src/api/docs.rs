@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 use axum::Router;
 use axum::http::HeaderName;
 use axum::http::header;
-use axum::response::AppendHeaders;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use quick_xml::escape::escape;
@@ -30,15 +29,15 @@ pub(super) fn router() -> Router {
         .route("/assets/docs.css", get(style))
 }
 
-type Headers = AppendHeaders<[(HeaderName, &'static str); 4]>;
+type Headers = [(HeaderName, &'static str); 4];
 
 fn headers(kind: &'static str) -> Headers {
-    AppendHeaders([
+    [
         (header::CONTENT_TYPE, kind),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
-    ])
+    ]
 }
 
 /// `GET /openapi.json`
