@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod body;
 pub mod breaker;
+pub mod contract;
 pub mod credentials;
 pub mod diagnosis;
 pub mod endpoint;

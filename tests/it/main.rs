@@ -35,4 +35,5 @@ mod steps;
 mod stories;
 mod support;
 mod tidy;
+mod webhooks_page;
 mod workers;
