@@ -12,6 +12,7 @@ pub mod lanes;
 pub mod latency;
 pub mod ledger;
 pub mod pace;
+pub mod rehearsal;
 pub mod schedule;
 pub mod signature;
 pub mod spans;

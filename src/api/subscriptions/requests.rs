@@ -1,4 +1,4 @@
-//! What an owner asks the notifier to do: pause, resume, a test.
+//! What an owner asks the notifier to do: pause and resume, and how anything is asked.
 
 use axum::extract::Path;
 use axum::extract::State;
@@ -10,7 +10,6 @@ use crate::api::App;
 use crate::api::problem::Problem;
 use crate::api::subscriptions::alter;
 use crate::api::subscriptions::now;
-use crate::api::subscriptions::random;
 use crate::api::subscriptions::shown;
 use crate::bus::Bus;
 use crate::delivery::Delivery;
@@ -52,22 +51,6 @@ pub(super) async fn resume<B: Bus>(
     })
     .await?;
     Ok(axum::Json(json!(shown(&subscription, record, now))))
-}
-
-/// `POST /v1/subscriptions/{id}/test`: a `test.ping` goes the real way.
-pub(super) async fn test<B: Bus>(
-    State(app): State<App<B>>,
-    Path(id): Path<String>,
-) -> Result<(StatusCode, axum::Json<Value>), Problem> {
-    let bytes: [u8; 16] = random()?;
-    let ping = format!("ping_{}", data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase());
-    let now = now(&app);
-    alter(&app, &id, |subscription, record| {
-        ask(subscription, record, (now, RequestKind::Test { id: ping.clone() }))
-    })
-    .await?;
-    let body = json!({"id": ping, "webhook_id": format!("{ping}-{id}")});
-    Ok((StatusCode::ACCEPTED, axum::Json(body)))
 }
 
 /// Requests that are not carried out yet.
