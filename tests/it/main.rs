@@ -18,6 +18,7 @@ mod egress;
 mod engine;
 mod episodes;
 mod headlines;
+mod kit;
 mod life_properties;
 mod lint;
 mod odd_feeds;
