@@ -140,13 +140,11 @@ pub fn body(kind: EventKind, public_url: &str) -> Vec<u8> {
     Rendered::of(&event(kind), public_url).addressed(to)
 }
 
-/// The body of an event of this type that no receiver takes for real or for a part of its order: its
-/// nature is `test`, its sequence 0.
-pub fn rehearsed(kind: EventKind, subscription: &SubscriptionId, public_url: &str) -> Vec<u8> {
+/// The event of this type as no receiver takes it for real: its nature is `test`.
+pub fn rehearsed(kind: EventKind) -> Event {
     let mut event = event(kind);
     event.alert.nature = Nature::Test;
-    let to = Address { subscription, sequence: 0, late: false };
-    Rendered::of(&event, public_url).addressed(to)
+    event
 }
 
 /// The body of a `test.ping` for it.

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::delivery::body;
+use crate::delivery::body::Address;
+use crate::delivery::body::Rendered;
 use crate::delivery::credentials;
 use crate::delivery::example;
 use crate::delivery::signature;
@@ -70,10 +72,11 @@ pub struct Rehearsal {
 /// The request as it would be sent. `connection` are headers that the client writes.
 pub fn rehearse(play: Play<'_>, connection: &[(&str, String)]) -> Result<Rehearsal, BadSecret> {
     let Play { subscription, kind, ping, now, public_url } = play;
-    let (event, body) = match kind {
-        Some(kind) => {
-            let id = example::event(kind).id.to_string();
-            (id, example::rehearsed(kind, &subscription.id, public_url))
+    let (event, body) = match kind.map(example::rehearsed) {
+        Some(event) => {
+            // No real event has this sequence, so none is missed or taken for a repeat.
+            let to = Address { subscription: &subscription.id, sequence: 0, late: false };
+            (event.id.to_string(), Rendered::of(&event, public_url).addressed(to))
         }
         None => (ping.to_owned(), body::ping(ping, &subscription.id, now)),
     };

@@ -1,4 +1,4 @@
-//! What an owner asks the notifier to do: pause and resume, and how anything is asked.
+//! What an owner asks the notifier to do: pause, resume, a test.
 
 use axum::extract::Path;
 use axum::extract::State;
@@ -10,6 +10,7 @@ use crate::api::App;
 use crate::api::problem::Problem;
 use crate::api::subscriptions::alter;
 use crate::api::subscriptions::now;
+use crate::api::subscriptions::random;
 use crate::api::subscriptions::shown;
 use crate::bus::Bus;
 use crate::delivery::Delivery;
@@ -51,6 +52,27 @@ pub(super) async fn resume<B: Bus>(
     })
     .await?;
     Ok(axum::Json(json!(shown(&subscription, record, now))))
+}
+
+/// `POST /v1/subscriptions/{id}/test`: a `test.ping` goes the real way.
+pub(super) async fn test<B: Bus>(
+    State(app): State<App<B>>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, axum::Json<Value>), Problem> {
+    let ping = ping()?;
+    let now = now(&app);
+    alter(&app, &id, |subscription, record| {
+        ask(subscription, record, (now, RequestKind::Test { id: ping.clone() }))
+    })
+    .await?;
+    let body = json!({"id": ping, "webhook_id": format!("{ping}-{id}")});
+    Ok((StatusCode::ACCEPTED, axum::Json(body)))
+}
+
+/// A new id of a `test.ping`.
+pub(super) fn ping() -> Result<String, Problem> {
+    let bytes: [u8; 16] = random()?;
+    Ok(format!("ping_{}", data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase()))
 }
 
 /// Requests that are not carried out yet.

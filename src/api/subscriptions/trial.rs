@@ -12,11 +12,10 @@ use crate::api::App;
 use crate::api::problem::Fault;
 use crate::api::problem::Optional;
 use crate::api::problem::Problem;
-use crate::api::subscriptions::alter;
 use crate::api::subscriptions::find;
 use crate::api::subscriptions::now;
 use crate::api::subscriptions::random;
-use crate::api::subscriptions::requests::ask;
+use crate::api::subscriptions::requests;
 use crate::bus::Bus;
 use crate::delivery::example;
 use crate::delivery::rehearsal;
@@ -27,7 +26,6 @@ use crate::egress::HOP_HEADER;
 use crate::egress::Policy;
 use crate::egress::Resolver;
 use crate::model::EventKind;
-use crate::model::subscription::RequestKind;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -61,20 +59,12 @@ pub(super) async fn test<B: Bus>(
     Path(id): Path<String>,
     Optional(wanted): Optional<Wanted>,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
-    let bytes: [u8; 16] = random()?;
-    let ping = format!("ping_{}", data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase());
     let kind = wanted.kind().map_err(|fault| Problem::invalid(vec![fault]))?;
     if wanted.dry_run {
-        let shown = rehearse(&app, &id, (kind, &ping)).await?;
+        let shown = rehearse(&app, &id, kind).await?;
         return Ok((StatusCode::OK, axum::Json(json!(shown))));
     }
-    let now = now(&app);
-    alter(&app, &id, |subscription, record| {
-        ask(subscription, record, (now, RequestKind::Test { id: ping.clone() }))
-    })
-    .await?;
-    let body = json!({"id": ping, "webhook_id": format!("{ping}-{id}")});
-    Ok((StatusCode::ACCEPTED, axum::Json(body)))
+    requests::test(State(app), Path(id)).await
 }
 
 impl Wanted {
@@ -102,9 +92,10 @@ impl Wanted {
 async fn rehearse<B: Bus>(
     app: &App<B>,
     id: &str,
-    (kind, ping): (Option<EventKind>, &str),
+    kind: Option<EventKind>,
 ) -> Result<Shown, Problem> {
     let (subscription, _) = find(app, id).await?;
+    let ping = requests::ping()?;
     let connection = [
         ("user-agent", concat!("Wirebell/", env!("CARGO_PKG_VERSION")).to_owned()),
         ("accept-encoding", "identity".to_owned()),
@@ -112,7 +103,7 @@ async fn rehearse<B: Bus>(
         ("traceparent", traceparent()?),
     ];
     let public_url = &app.settings.public_url;
-    let play = Play { subscription: &subscription, kind, ping, now: now(app), public_url };
+    let play = Play { subscription: &subscription, kind, ping: &ping, now: now(app), public_url };
     let request = rehearsal::rehearse(play, &connection).map_err(|error| {
         let detail = format!("a stored signing key cannot be used: {error}");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
