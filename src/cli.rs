@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod exit;
 mod inspect;
+mod listen;
 mod local;
 mod manual;
 mod output;
@@ -75,7 +76,7 @@ async fn dispatch(command: Command, with: &Invocation) -> Result<(), Failure> {
         Command::Match(args) => local::matches(&args, with),
         Command::Backtest(args) => past::backtest(&args, with).await,
         Command::Inspect(args) => inspect::inspect(args, with).await,
-        Command::Listen(args) => service::listen(args, with).await,
+        Command::Listen(args) => listen::listen(args, with).await,
         Command::Push(args) => remote::push(args, with).await,
         Command::Subscribe(args) => subscriptions::subscribe(*args, with).await,
         Command::Subscriptions(args) => subscriptions::subscriptions(args, with).await,

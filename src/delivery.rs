@@ -3,13 +3,17 @@
 pub mod admission;
 pub mod body;
 pub mod breaker;
+pub mod contract;
 pub mod credentials;
+pub mod diagnosis;
 pub mod endpoint;
+pub mod example;
 pub mod format;
 pub mod lanes;
 pub mod latency;
 pub mod ledger;
 pub mod pace;
+pub mod rehearsal;
 pub mod schedule;
 pub mod signature;
 pub mod spans;

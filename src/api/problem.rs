@@ -1,5 +1,6 @@
 //! Errors as RFC 9457 problems, and extractors that answer with them.
 
+use axum::body::Body;
 use axum::extract::FromRequest;
 use axum::extract::FromRequestParts;
 use axum::extract::MatchedPath;
@@ -158,6 +159,23 @@ pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem>
         }
         problem
     })
+}
+
+/// A JSON body of a known shape; none asks for what is usual.
+pub(super) struct Optional<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Optional<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, whole) = request.into_parts();
+        let bytes = body(Request::from_parts(parts.clone(), whole), state).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        let request = Request::from_parts(parts, Body::from(bytes));
+        Json::from_request(request, state).await.map(|Json(value)| Self(value))
+    }
 }
 
 /// Query parameters of a known shape.

@@ -12,6 +12,7 @@ pub(super) mod requests;
 pub(super) mod rotate;
 mod shape;
 pub(super) mod standing;
+mod trial;
 mod written;
 
 use std::sync::Arc;
@@ -109,7 +110,7 @@ pub(super) fn router<B: Bus>() -> Router<App<B>> {
         .layer(DefaultBodyLimit::max(MAX_PUSH_BYTES));
     Router::new()
         .route("/v1/subscriptions/{id}", get(show::<B>).patch(change::<B>).delete(remove::<B>))
-        .route("/v1/subscriptions/{id}/test", post(requests::test::<B>))
+        .route("/v1/subscriptions/{id}/test", post(trial::test::<B>))
         .route("/v1/subscriptions/{id}/pause", post(requests::pause::<B>))
         .route("/v1/subscriptions/{id}/resume", post(requests::resume::<B>))
         .route("/v1/subscriptions/{id}/rotate", post(rotate::rotate::<B>))

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app;
 use crate::app::Which;
+use crate::app::receiver::Answers;
 use crate::app::receiver::Received;
 use crate::app::receiver::Receiver;
 use crate::clock::Clock;
@@ -74,7 +75,7 @@ pub async fn run(once: bool, stop: CancellationToken, talk: impl Fn(&str)) -> an
     let (api_at, papers_at, hook_at) =
         (api.local_addr()?, papers.local_addr()?, hook.local_addr()?);
     let feeds = Feeds::new(now());
-    let (receiver, requests) = Receiver::new(None);
+    let (receiver, requests) = Receiver::new(Vec::new(), Answers::default());
     let inner = stop.child_token();
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     let serving = feeds.clone().serve(papers, inner.clone());
@@ -207,7 +208,7 @@ impl Tour {
                 (text(&received.body["type"]), text(&received.body["data"]["alert"]["topic"]));
             if let Some(place) = expected.iter().position(|wanted| *wanted == got) {
                 expected.remove(place);
-            } else if !received.repeat {
+            } else if !received.place.repeat {
                 bail!("a webhook that nobody expected: {got:?}");
             }
         }
@@ -249,7 +250,7 @@ fn told(received: &Received) -> String {
     let data = &received.body["data"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let verdict = match &received.verdict {
-        Ok(()) => "verified".to_owned(),
+        Ok(_) => "verified".to_owned(),
         Err(mismatch) => format!("NOT VERIFIED: {mismatch}"),
     };
     let kind = text(&received.body["type"]);

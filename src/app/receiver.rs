@@ -1,7 +1,8 @@
-//! A receiver of webhooks: verifies, drops repeats, notices gaps.
+//! A receiver of webhooks: verifies, drops repeats, notices gaps, and answers badly where it is told
+//! to.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
+mod order;
+
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -19,53 +20,63 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::delivery::Key;
-use crate::delivery::signature;
-use crate::delivery::signature::Headers;
-use crate::delivery::signature::Mismatch;
-
-/// Most ids remembered to drop repeats.
-const MAX_IDS: usize = 100_000;
+use crate::delivery::diagnosis;
+use crate::delivery::diagnosis::Finding;
+use order::Memory;
+pub use order::Place;
 
 /// A request that came.
 #[derive(Clone, Debug)]
 pub struct Received {
     /// Its `webhook-id`.
     pub id: String,
-    /// Whether it can be trusted, and if not why.
-    pub verdict: Result<(), Mismatch>,
-    /// The same id came before.
-    pub repeat: bool,
-    /// The sequence that was expected, where another one came.
-    pub expected: Option<u64>,
+    /// Which key it fits, or why it cannot be trusted.
+    pub verdict: Result<usize, Finding>,
+    /// Where it stands among those that came before; as the first, where it cannot be trusted or
+    /// was not taken.
+    pub place: Place,
+    /// The status it was answered with.
+    pub answered: u16,
     /// Its body; null where it is no JSON.
     pub body: Value,
 }
 
-#[derive(Default)]
-struct Memory {
-    ids: HashSet<String>,
-    sequences: HashMap<String, u64>,
+/// How requests that verify are answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers {
+    /// With this status.
+    pub status: StatusCode,
+    /// Only so many of them; then they are taken. None for all.
+    pub first: Option<u32>,
 }
 
-/// A receiver's key, which may come after it began to listen, and where requests go.
+impl Default for Answers {
+    fn default() -> Self {
+        Self { status: StatusCode::NO_CONTENT, first: None }
+    }
+}
+
+/// A receiver's keys, which may come after it began to listen, and where requests go.
 #[derive(Clone)]
 pub struct Receiver {
-    key: Arc<Mutex<Option<Key>>>,
+    keys: Arc<Mutex<Vec<Key>>>,
     memory: Arc<Mutex<Memory>>,
+    answers: Arc<Mutex<Answers>>,
     sender: mpsc::Sender<Received>,
 }
 
 impl Receiver {
     /// A receiver that hands requests over one by one.
-    pub fn new(key: Option<Key>) -> (Self, mpsc::Receiver<Received>) {
+    pub fn new(keys: Vec<Key>, answers: Answers) -> (Self, mpsc::Receiver<Received>) {
         let (sender, requests) = mpsc::channel(1024);
         let memory = Arc::new(Mutex::new(Memory::default()));
-        (Self { key: Arc::new(Mutex::new(key)), memory, sender }, requests)
+        let answers = Arc::new(Mutex::new(answers));
+        (Self { keys: Arc::new(Mutex::new(keys)), memory, answers, sender }, requests)
     }
 
     /// Gives it the key of its subscription.
     pub fn set_key(&self, key: Key) {
-        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = vec![key];
     }
 
     /// Serves until `stop`.
@@ -81,52 +92,40 @@ impl Receiver {
     }
 
     fn judge(&self, headers: &HeaderMap, body: &[u8]) -> Received {
-        let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-        let id = text("webhook-id").unwrap_or_default().to_owned();
-        let key = self.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let id = headers.get("webhook-id").and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let now = Clock::System.now_ms().div_euclid(1000);
-        let given = Headers {
-            id: text("webhook-id"),
-            timestamp: text("webhook-timestamp"),
-            signature: text("webhook-signature"),
-        };
-        let verdict = match key {
-            Some(key) => signature::verify(&key, given, body, now),
-            None => Err(Mismatch::Signature),
+        let verdict = diagnosis::judge(&keys, headers, body, now);
+        let status = match verdict {
+            Ok(_) => self.status(),
+            Err(_) => StatusCode::UNAUTHORIZED,
         };
         let body = serde_json::from_slice(body).unwrap_or(Value::Null);
-        let (mut repeat, mut expected) = (false, None);
-        if verdict.is_ok() {
+        let mut place = Place::default();
+        // What is answered badly was not taken: it comes again, and is no repeat then.
+        if verdict.is_ok() && status.is_success() {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            (repeat, expected) = memory.note(&id, &body);
+            place = memory.note(id, &body);
         }
-        Received { id, verdict, repeat, expected, body }
+        Received { id: id.to_owned(), verdict, place, answered: status.as_u16(), body }
     }
-}
 
-impl Memory {
-    fn note(&mut self, id: &str, body: &Value) -> (bool, Option<u64>) {
-        if self.ids.len() >= MAX_IDS {
-            self.ids.clear();
+    fn status(&self) -> StatusCode {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut answers.first {
+            Some(0) => StatusCode::NO_CONTENT,
+            Some(left) => {
+                *left -= 1;
+                answers.status
+            }
+            None => answers.status,
         }
-        if !self.ids.insert(id.to_owned()) {
-            return (true, None);
-        }
-        let event = &body["data"]["event"];
-        let (Some(subscription), Some(sequence @ 1..)) =
-            (event["subscription"].as_str(), event["sequence"].as_u64())
-        else {
-            return (false, None);
-        };
-        let last = self.sequences.insert(subscription.to_owned(), sequence);
-        (false, last.map(|n| n + 1).filter(|wanted| *wanted != sequence))
     }
 }
 
 async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let received = receiver.judge(&headers, &body);
-    let status =
-        if received.verdict.is_ok() { StatusCode::NO_CONTENT } else { StatusCode::UNAUTHORIZED };
+    let status = StatusCode::from_u16(received.answered).unwrap_or(StatusCode::NO_CONTENT);
     if receiver.sender.send(received).await.is_err() {
         return StatusCode::SERVICE_UNAVAILABLE;
     }

@@ -259,12 +259,19 @@ pub(super) struct Listen {
     /// Listen on this address instead
     #[arg(long, value_name = "ADDR", conflicts_with = "port")]
     pub(super) listen: Option<SocketAddr>,
-    /// The subscription's secret [variable: WIREBELL_SECRET]
-    #[arg(long, value_name = "whsec_…")]
-    pub(super) secret: Option<String>,
-    /// File that holds the secret
-    #[arg(long, value_name = "FILE", conflicts_with = "secret")]
+    /// The subscription's secret; can be said more than once, while it turns
+    /// [variable: WIREBELL_SECRET, several with spaces between]
+    #[arg(long = "secret", value_name = "whsec_…")]
+    pub(super) secrets: Vec<String>,
+    /// File that holds the secret, or several
+    #[arg(long, value_name = "FILE", conflicts_with = "secrets")]
     pub(super) secret_file: Option<PathBuf>,
+    /// Answer what verifies with this status, to see what Wirebell does then
+    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(200..600))]
+    pub(super) answer: Option<u16>,
+    /// Only the first so many, with 503 unless --answer says otherwise
+    #[arg(long, value_name = "N")]
+    pub(super) fail: Option<u32>,
 }
 
 /// Where the API is.

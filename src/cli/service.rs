@@ -1,37 +1,22 @@
-//! Commands that run something: demo, run, worker, listen, doctor, bench.
+//! Commands that run something: demo, run, worker, doctor, bench.
 
-use std::net::SocketAddr;
-use std::path::Path;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::json;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app;
-use crate::app::receiver::Received;
-use crate::app::receiver::Receiver;
 use crate::cli::Invocation;
 use crate::cli::args;
 use crate::cli::exit::Failure;
 use crate::cli::local;
-use crate::cli::output::Output;
 use crate::cli::output::line;
-use crate::cli::output::say;
-use crate::cli::remote::marks;
 use crate::config;
 use crate::config::Config;
 use crate::config::Overrides;
-use crate::delivery::Key;
-use crate::model::subscription::Secret;
 use crate::supervise::stop_on_signal;
 use crate::telemetry::logs;
 use crate::telemetry::logs::LogFormat;
-
-/// How long `listen` waits for the file with its secret.
-const SECRET_WAIT: Duration = Duration::from_secs(120);
 
 /// Where a worker finds NATS if nobody says.
 const NATS: &str = "nats://127.0.0.1:4222";
@@ -105,7 +90,7 @@ fn start_logs(config: &Config, with: &Invocation) -> Result<(), Failure> {
 }
 
 /// Runs work that listens to a stop token, which a signal sets.
-async fn until_signal<F>(stop: CancellationToken, work: F) -> Result<(), Failure>
+pub(super) async fn until_signal<F>(stop: CancellationToken, work: F) -> Result<(), Failure>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
@@ -161,94 +146,6 @@ pub(super) async fn demo(args: args::Demo) -> Result<(), Failure> {
     }
     let talk = |text: &str| line(text);
     until_signal(stop.clone(), app::demo::run(args.once, stop, talk)).await
-}
-
-pub(super) async fn listen(args: args::Listen, with: &Invocation) -> Result<(), Failure> {
-    let secret = match &args.secret_file {
-        Some(path) => wait_for_secret(path).await?,
-        None => {
-            let secret = args.secret.or_else(|| with.env.get("WIREBELL_SECRET").cloned());
-            secret.ok_or_else(|| {
-                Failure::usage(
-                    "error: say the secret with --secret, --secret-file or WIREBELL_SECRET",
-                )
-            })?
-        }
-    };
-    let key = Key::parse(&Secret::new(secret.trim().to_owned()))
-        .map_err(|e| Failure::usage(format!("error: --secret: {e}")))?;
-    let addr = args.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], args.port)));
-    let listener = TcpListener::bind(addr)
-        .await
-        .map_err(|e| Failure::new(1, format!("error: cannot listen on {addr}: {e}")))?;
-    say(&format!("listening on http://{addr}"));
-    let (receiver, mut requests) = Receiver::new(Some(key));
-    let stop = CancellationToken::new();
-    let output = with.output;
-    let work = async {
-        let serve = receiver.serve(listener, stop.clone());
-        tokio::pin!(serve);
-        loop {
-            tokio::select! {
-                biased;
-                served = &mut serve => return served.map_err(anyhow::Error::from),
-                Some(received) = requests.recv() => show(output, &received),
-            }
-        }
-    };
-    until_signal(stop.clone(), work).await
-}
-
-/// The secret may be written after the receiver started: a subscription needs a receiver first.
-async fn wait_for_secret(path: &Path) -> Result<String, Failure> {
-    let waited = tokio::time::timeout(SECRET_WAIT, async {
-        loop {
-            match std::fs::read_to_string(path) {
-                Ok(text) if !text.trim().is_empty() => return text,
-                _ => tokio::time::sleep(Duration::from_millis(200)).await,
-            }
-        }
-    });
-    waited
-        .await
-        .map_err(|_| Failure::new(1, format!("error: no secret appeared in {}", path.display())))
-}
-
-fn show(output: Output, received: &Received) {
-    let problem = received.verdict.as_ref().err().map(ToString::to_string);
-    let shown = json!({
-        "id": received.id,
-        "verified": received.verdict.is_ok(),
-        "problem": problem,
-        "repeat": received.repeat,
-        "expected_sequence": received.expected,
-        "body": received.body,
-    });
-    output.print(&shown, || received_text(received));
-}
-
-/// A request in one line, with the word `verified`, or why not.
-pub(super) fn received_text(received: &Received) -> String {
-    if let Err(mismatch) = &received.verdict {
-        return format!("NOT VERIFIED {}: {mismatch}", received.id);
-    }
-    let data = &received.body["data"];
-    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let mut line = format!(
-        "verified {} #{} {} {}{}",
-        text(&received.body["type"]),
-        data["event"]["sequence"],
-        text(&data["alert"]["topic"]),
-        text(&data["alert"]["title"]),
-        marks(&text(&data["alert"]["nature"]), "")
-    );
-    if received.repeat {
-        line.push_str(" (repeat, dropped)");
-    }
-    if let Some(expected) = received.expected {
-        line.push_str(&format!(" (expected #{expected})"));
-    }
-    line
 }
 
 pub(super) async fn doctor(args: args::Service, with: &Invocation) -> Result<(), Failure> {

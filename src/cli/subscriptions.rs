@@ -2,6 +2,7 @@
 
 mod credentials;
 mod standing;
+mod trial;
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -108,10 +109,7 @@ pub(super) async fn subscriptions(
             client.json(Method::DELETE, &path(&id, ""), None).await?;
             with.output.print(&json!({"removed": id}), || format!("removed {id}"));
         }
-        args::Action::Test { id } => {
-            let asked = client.json(Method::POST, &path(&id, "/test"), Some(&json!({}))).await?;
-            with.output.print(&asked, || format!("test.ping {} is on its way", text(&asked, "id")));
-        }
+        args::Action::Test(args) => trial::test(&client, &args, with).await?,
         args::Action::Pause { id } => {
             let one = client.json(Method::POST, &path(&id, "/pause"), Some(&json!({}))).await?;
             with.output.print(&one, || {

@@ -1,5 +1,6 @@
 //! What happened to an alert: one record of the event log.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -73,7 +74,7 @@ impl EventKind {
 }
 
 /// Where an alert stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Going on.
@@ -87,7 +88,7 @@ pub enum Status {
 }
 
 /// Whether anybody else says so.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Confirmation {
     /// Too few independent sources so far.
@@ -98,7 +99,7 @@ pub enum Confirmation {
 }
 
 /// An alert as it stood after an event.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AlertView {
     /// Its id.
     pub id: AlertId,
@@ -129,7 +130,7 @@ pub struct AlertView {
 }
 
 /// An article as an event shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventArticle {
     /// Its id.
     pub id: ArticleId,

@@ -1,5 +1,6 @@
 //! What a rule found in an article.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -9,7 +10,9 @@ use crate::model::id::RuleId;
 use crate::model::id::Topic;
 
 /// A text of an article that can be quoted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Field {
     /// The headline.
@@ -19,7 +22,7 @@ pub enum Field {
 }
 
 /// The words that made a rule match, quoted from the stored revision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// Which text is quoted.
     pub field: Field,

@@ -1,9 +1,14 @@
 //! Instants as Wirebell stores and sends them: UTC, whole milliseconds.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use schemars::Schema;
+use schemars::SchemaGenerator;
+use schemars::json_schema;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -61,6 +66,19 @@ impl Time {
 
 fn millis_of(d: Duration) -> i64 {
     i64::try_from(d.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl JsonSchema for Time {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "format": "date-time",
+            "description": "RFC 3339 in UTC with milliseconds, such as 2026-01-18T22:05:02.114Z"
+        })
+    }
 }
 
 impl fmt::Display for Time {

@@ -1,5 +1,6 @@
 //! The native webhook body: the contract with receivers.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -9,7 +10,7 @@ use crate::model::id::SubscriptionId;
 use crate::model::time::Time;
 
 /// A webhook body of the native format.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Body {
     /// `alert.opened` …, or `test.ping`.
     #[serde(rename = "type")]
@@ -21,7 +22,7 @@ pub struct Body {
 }
 
 /// What the body carries.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Data {
     /// Which event, for whom.
     pub event: EventHead,
@@ -44,7 +45,7 @@ pub struct Data {
 }
 
 /// Which event a body tells, and its place in the subscription.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventHead {
     /// Event id.
     pub id: String,
@@ -63,7 +64,7 @@ pub struct EventHead {
 }
 
 /// Where to look.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Links {
     /// The alert's page.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -23,6 +23,7 @@ mod shadow;
 mod sirens;
 mod standstill;
 mod terminal;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;

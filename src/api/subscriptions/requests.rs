@@ -59,8 +59,7 @@ pub(in crate::api) async fn test<B: Bus>(
     State(app): State<App<B>>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
-    let bytes: [u8; 16] = random()?;
-    let ping = format!("ping_{}", data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase());
+    let ping = ping()?;
     let now = now(&app);
     alter(&app, &id, |subscription, record| {
         ask(subscription, record, (now, RequestKind::Test { id: ping.clone() }))
@@ -68,6 +67,12 @@ pub(in crate::api) async fn test<B: Bus>(
     .await?;
     let body = json!({"id": ping, "webhook_id": format!("{ping}-{id}")});
     Ok((StatusCode::ACCEPTED, axum::Json(body)))
+}
+
+/// A new id of a `test.ping`.
+pub(super) fn ping() -> Result<String, Problem> {
+    let bytes: [u8; 16] = random()?;
+    Ok(format!("ping_{}", data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase()))
 }
 
 /// Requests that are not carried out yet.

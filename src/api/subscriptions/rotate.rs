@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::FromRequest;
 use axum::extract::Path;
-use axum::extract::Request;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -14,9 +11,8 @@ use serde_json::json;
 
 use crate::api::App;
 use crate::api::problem::Fault;
-use crate::api::problem::Json;
+use crate::api::problem::Optional;
 use crate::api::problem::Problem;
-use crate::api::problem::body;
 use crate::api::subscriptions::alter;
 use crate::api::subscriptions::create::usable;
 use crate::api::subscriptions::now;
@@ -31,7 +27,7 @@ use crate::model::subscription::keys;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Wanted {
+pub(super) struct Wanted {
     overlap: Option<Value>,
     secret: Option<Secret>,
 }
@@ -42,9 +38,8 @@ struct Wanted {
 pub(in crate::api) async fn rotate<B: Bus>(
     State(app): State<App<B>>,
     Path(id): Path<String>,
-    request: Request,
+    Optional(wanted): Optional<Wanted>,
 ) -> Result<axum::Json<Value>, Problem> {
-    let wanted = wanted(request, &app).await?;
     let overlap = wanted.check().map_err(Problem::invalid)?;
     let secret = match wanted.secret {
         Some(secret) => secret,
@@ -66,17 +61,6 @@ pub(in crate::api) async fn rotate<B: Bus>(
     let mut answer = json!(shown(&subscription, record, now));
     answer["secret"] = json!(secret.expose());
     Ok(axum::Json(answer))
-}
-
-/// No body asks for what is usual.
-async fn wanted<B: Bus>(request: Request, app: &App<B>) -> Result<Wanted, Problem> {
-    let (parts, whole) = request.into_parts();
-    let bytes = body(Request::from_parts(parts.clone(), whole), app).await?;
-    if bytes.is_empty() {
-        return Ok(Wanted::default());
-    }
-    let request = Request::from_parts(parts, Body::from(bytes));
-    Json::from_request(request, app).await.map(|Json(wanted)| wanted)
 }
 
 impl Wanted {

@@ -22,6 +22,7 @@ use crate::app::bench::configure;
 use crate::app::bench::connected;
 use crate::app::bench::disk_sync;
 use crate::app::bench::publish_many;
+use crate::app::receiver::Answers;
 use crate::app::receiver::Received;
 use crate::app::receiver::Receiver;
 use crate::bus::Bucket;
@@ -72,7 +73,7 @@ async fn measure_pipeline<B: Bus>(
     let hook = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/", hook.local_addr()?);
     let secret = signature::secret_from_random(std::array::from_fn(|_| fastrand::u8(..)));
-    let (receiver, mut requests) = Receiver::new(Some(Key::parse(&secret)?));
+    let (receiver, mut requests) = Receiver::new(vec![Key::parse(&secret)?], Answers::default());
     let stop = CancellationToken::new();
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     let serving = receiver.serve(hook, stop.clone());
@@ -221,12 +222,12 @@ async fn burst<B: Bus>(
         let mut burst = Burst { delivered: 0, repeats: 0, out_of_order: 0, took: Duration::ZERO };
         while burst.delivered < BURST {
             let received = next(requests).await?;
-            if received.repeat {
+            if received.place.repeat {
                 burst.repeats += 1;
                 continue;
             }
             burst.delivered += 1;
-            burst.out_of_order += u32::from(received.expected.is_some());
+            burst.out_of_order += u32::from(received.place.expected.is_some());
         }
         anyhow::Ok(burst)
     };

@@ -103,11 +103,8 @@ pub(in crate::cli) enum Action {
         /// Its id
         id: String,
     },
-    /// Send a test.ping on the real path
-    Test {
-        /// Its id
-        id: String,
-    },
+    /// Send a test.ping on the real path and say what became of it
+    Test(Test),
     /// Send nothing and keep everything
     Pause {
         /// Its id
@@ -126,6 +123,24 @@ pub(in crate::cli) enum Action {
     Attempts(Attempts),
     /// What belongs to it, sent or not: the bodies of its webhooks, one a line
     Events(Events),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(in crate::cli) struct Test {
+    /// Its id
+    pub(in crate::cli) id: String,
+    /// Longest wait for what becomes of it [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    pub(in crate::cli) wait: Option<String>,
+    /// Ask for it and go
+    #[arg(long, conflicts_with = "wait")]
+    pub(in crate::cli) no_wait: bool,
+    /// Send nothing: print the request for curl, whether it may be sent, and what answers mean
+    #[arg(long, conflicts_with_all = ["wait", "no_wait"])]
+    pub(in crate::cli) dry_run: bool,
+    /// An invented event of this type, such as alert.opened, in place of the test.ping
+    #[arg(long = "type", value_name = "TYPE", requires = "dry_run")]
+    pub(in crate::cli) kind: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]
