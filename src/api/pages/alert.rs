@@ -250,7 +250,7 @@ fn step(event: &Event, now: Time) -> Step {
         late: event.late,
         possible_end: event.possible_end,
         reason: event.reason.as_deref().map(Words::plain),
-        ruleset: event.ruleset.chars().take(12).collect(),
+        ruleset: event.ruleset.trim_start_matches("sha256:").chars().take(12).collect(),
         articles: event.articles.iter().map(|one| article(one, now)).collect(),
         more: event.more_articles,
     }

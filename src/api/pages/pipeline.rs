@@ -155,10 +155,13 @@ async fn shards<B: Bus>(app: &App<B>, worker: &str) -> Result<Shards, Problem> {
     // Processes that are there have a record, too, and it is no share.
     for entry in entries.into_iter().filter(|entry| !entry.key.contains("/_")) {
         let lease = entry.value.and_then(|value| serde_json::from_slice::<Lease>(&value).ok());
-        let Some(lease) = lease else { continue };
+        // What has no cursor is no share: workers are listed there too.
+        let Some((owner, cursor)) = lease.and_then(|lease| Some((lease.owner, lease.cursor?)))
+        else {
+            continue;
+        };
         shards.known += 1;
-        shards.owned += usize::from(lease.owner.is_some());
-        let cursor = lease.cursor.unwrap_or(0);
+        shards.owned += usize::from(owner.is_some());
         shards.slowest = Some(shards.slowest.map_or(cursor, |slowest| slowest.min(cursor)));
     }
     Ok(shards)

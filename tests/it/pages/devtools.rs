@@ -18,7 +18,6 @@ use tungstenite::Message;
 use tungstenite::WebSocket;
 
 use crate::e2e::wait_for;
-use crate::support::http::ask;
 
 /// Names that a browser may have here.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -28,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A browser with a profile of its own; it is killed when this is dropped.
 pub(crate) struct Browser {
     child: Child,
+    /// Host and path of the browser's own socket.
     address: String,
     _profile: tempfile::TempDir,
     _alone: MutexGuard<'static, ()>,
@@ -74,7 +74,7 @@ impl Browser {
             .map_while(Result::ok)
             .find_map(|line| {
                 let (_, rest) = line.split_once("listening on ws://")?;
-                Some(rest.split('/').next()?.to_owned())
+                Some(rest.trim().to_owned())
             })
             .expect("the browser says where it listens");
         // Read on: a full pipe would stop it.
@@ -84,16 +84,10 @@ impl Browser {
 
     /// A new page, as wide as asked, light or dark.
     pub(crate) fn tab(&self, width: u32, theme: &str) -> Tab {
-        let url = format!("http://{}/json/new?about:blank", self.address);
-        let made = wait_for("a page of the browser", || {
-            let (status, body) = ask("PUT", &url, "", b"")?;
-            (status == 200).then(|| serde_json::from_slice::<Value>(&body).unwrap())
-        });
-        let url = made["webSocketDebuggerUrl"].as_str().unwrap();
-        let stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let (socket, _) = tungstenite::client(url, stream).unwrap();
-        let mut tab = Tab { socket, last: 0, told: Vec::new() };
+        let made = Tab::at(&self.address).ask("Target.createTarget", json!({"url": "about:blank"}));
+        let (host, _) = self.address.split_once('/').unwrap();
+        let mut tab =
+            Tab::at(&format!("{host}/devtools/page/{}", made["targetId"].as_str().unwrap()));
         for domain in ["Page", "Network", "Runtime", "Log"] {
             tab.ask(&format!("{domain}.enable"), json!({}));
         }
@@ -127,6 +121,14 @@ fn runs(name: &str) -> bool {
 }
 
 impl Tab {
+    fn at(address: &str) -> Self {
+        let (host, _) = address.split_once('/').unwrap();
+        let stream = TcpStream::connect(host).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (socket, _) = tungstenite::client(format!("ws://{address}"), stream).unwrap();
+        Self { socket, last: 0, told: Vec::new() }
+    }
+
     /// Asks the browser; what the page tells meanwhile is kept.
     pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
         self.last += 1;
