@@ -7,15 +7,21 @@ use serde::Serialize;
 
 use crate::delivery::body;
 use crate::delivery::body::Address;
-use crate::delivery::body::Rendered;
 use crate::delivery::credentials;
 use crate::delivery::example;
+use crate::delivery::format;
+use crate::delivery::format::Style;
+use crate::delivery::format::Telling;
+use crate::delivery::format::Told;
+use crate::delivery::format::Unrenderable;
 use crate::delivery::signature;
 use crate::delivery::signature::BadSecret;
 use crate::delivery::signature::Signer;
 use crate::model::EventKind;
 use crate::model::Subscription;
 use crate::model::Time;
+use crate::model::subscription::Format;
+use crate::model::subscription::Secret;
 
 /// In place of what only the receiver and its owner know.
 pub const MASK: &str = "***";
@@ -69,37 +75,64 @@ pub struct Rehearsal {
     pub answers: BTreeMap<&'static str, &'static str>,
 }
 
-/// The request as it would be sent. `connection` are headers that the client writes.
-pub fn rehearse(play: Play<'_>, connection: &[(&str, String)]) -> Result<Rehearsal, BadSecret> {
+/// Why there is nothing to show.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A stored key cannot sign.
+    #[error("a stored signing key cannot be used")]
+    Secret(#[from] BadSecret),
+    /// Its format gives nothing.
+    #[error("nothing would be sent")]
+    Unrenderable(#[from] Unrenderable),
+}
+
+/// The request as it would be sent, in the subscription's format; in the place of a routing key
+/// stands [`MASK`], which the signature counts with. `connection` are headers that the client writes.
+pub fn rehearse(play: Play<'_>, connection: &[(&str, String)]) -> Result<Rehearsal, Error> {
     let Play { subscription, kind, ping, now, public_url } = play;
-    let (event, body) = match kind.map(example::rehearsed) {
-        Some(event) => {
-            // No real event has this sequence, so none is missed or taken for a repeat.
-            let to = Address { subscription: &subscription.id, sequence: 0, late: false };
-            (event.id.to_string(), Rendered::of(&event, public_url).addressed(to))
-        }
-        None => (ping.to_owned(), body::ping(ping, &subscription.id, now)),
+    let event = kind.map(example::rehearsed);
+    let told = match &event {
+        Some(event) => Told::Event(event),
+        None => Told::Ping { id: ping, at: now },
     };
-    let id = body::webhook_id(&event, &subscription.id);
+    // No real event has this sequence, so none is missed or taken for a repeat.
+    let to = Address { subscription: &subscription.id, sequence: 0, late: false };
+    let telling = Telling { told, to, over: false, public_url };
+    let id = telling.id();
+    let message = format::render(&telling, &masked(subscription))?;
     let signers = subscription.keys.iter().map(Signer::new).collect::<Result<Vec<_>, _>>()?;
     let in_force = signers.iter().filter_map(|signer| signer.at(now));
-    let signature = signature::sign(in_force, &id, now.seconds(), &body);
+    let signature = signature::sign(in_force, &id, now.seconds(), &message.body);
     let own = credentials::headers(&subscription.credentials);
     let mut headers: BTreeMap<String, String> =
         own.keys().map(|name| (name.to_string(), MASK.to_owned())).collect();
     headers.extend(connection.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    headers.extend(message.headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
     for (name, value) in [
-        ("content-type", "application/json".to_owned()),
+        ("content-type", message.content_type.into_owned()),
         ("webhook-id", id),
         ("webhook-timestamp", now.seconds().to_string()),
         ("webhook-signature", signature),
     ] {
         headers.insert(name.to_owned(), value);
     }
-    let body = String::from_utf8_lossy(&body).into_owned();
-    let url = subscription.url.clone();
+    let body = String::from_utf8_lossy(&message.body).into_owned();
+    let url = format::called(subscription.format, &subscription.url).into_owned();
     let curl = curl(&url, &headers, &body);
     Ok(Rehearsal { method: "POST", url, headers, body, curl, answers: ANSWERS.into() })
+}
+
+/// How it is told, without the key that only PagerDuty and the owner know.
+fn masked(subscription: &Subscription) -> Style {
+    let native = || Style {
+        format: Format::Wirebell,
+        url: subscription.url.clone(),
+        routing_key: None,
+        template: None,
+    };
+    let mut style = Style::of(subscription).map_or_else(native, |style| *style);
+    style.routing_key = style.routing_key.map(|_| Secret::new(MASK.to_owned()));
+    style
 }
 
 fn curl(url: &str, headers: &BTreeMap<String, String>, body: &str) -> String {
@@ -169,6 +202,31 @@ mod tests {
             assert_eq!(body["data"]["event"]["sequence"], 0, "no receiver counts it");
             assert!(kind.is_none() || body["data"]["alert"]["nature"] == "test", "{body}");
         }
+    }
+
+    #[test]
+    fn another_format_is_shown_as_it_is_sent_and_without_its_key() {
+        let mut subscription = subscription();
+        subscription.format = Format::Pagerduty;
+        subscription.routing_key = Some(Secret::new("k".repeat(32)));
+        let play = Play {
+            subscription: &subscription,
+            kind: Some(EventKind::Opened),
+            ping: "ping_a",
+            now: Time::from_millis(1_789_000_000_000),
+            public_url: "http://127.0.0.1:8080",
+        };
+        let shown = rehearse(play, &[]).unwrap();
+        let body: serde_json::Value = serde_json::from_str(&shown.body).unwrap();
+        assert_eq!(
+            (&body["event_action"], &body["routing_key"]),
+            (&"trigger".into(), &MASK.into())
+        );
+        subscription.format = Format::Ntfy;
+        subscription.url = "https://push.example.net/desk".to_owned();
+        let shown = rehearse(Play { subscription: &subscription, ..play }, &[]).unwrap();
+        assert_eq!(shown.url, "https://push.example.net/");
+        assert!(shown.body.contains("\"topic\":\"desk\""), "{}", shown.body);
     }
 
     #[test]

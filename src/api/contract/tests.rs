@@ -9,7 +9,32 @@ use super::*;
 use crate::api::guard;
 
 /// Paths for people and not for programs: they are no part of the document.
-const PAGES: [&str; 4] = ["/assets/docs.css", "/docs", "/signin", "/signout"];
+const PAGES: [&str; 24] = [
+    "/",
+    "/alerts",
+    "/alerts/{id}",
+    "/alerts/{id}/end",
+    "/alerts/{id}/retract",
+    "/alerts/{id}/row",
+    "/assets/docs.css",
+    "/assets/{name}",
+    "/backtest",
+    "/docs",
+    "/pipeline",
+    "/playground",
+    "/playground/answer",
+    "/signin",
+    "/signout",
+    "/sources",
+    "/subscriptions",
+    "/subscriptions/{id}",
+    "/subscriptions/{id}/pause",
+    "/subscriptions/{id}/replay",
+    "/subscriptions/{id}/resume",
+    "/subscriptions/{id}/rotate",
+    "/subscriptions/{id}/test",
+    "/theme",
+];
 /// Writes the document in place of comparing it.
 const WRITE: &str = "WIREBELL_WRITE_OPENAPI";
 

@@ -26,6 +26,7 @@ use crate::egress::HOP_HEADER;
 use crate::egress::Policy;
 use crate::egress::Resolver;
 use crate::model::EventKind;
+use crate::telemetry::logs::chain;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -105,8 +106,11 @@ async fn rehearse<B: Bus>(
     let public_url = &app.settings.public_url;
     let play = Play { subscription: &subscription, kind, ping: &ping, now: now(app), public_url };
     let request = rehearsal::rehearse(play, &connection).map_err(|error| {
-        let detail = format!("a stored signing key cannot be used: {error}");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        let status = match &error {
+            rehearsal::Error::Secret(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            rehearsal::Error::Unrenderable(_) => StatusCode::CONFLICT,
+        };
+        Problem::new(status, chain(&error))
     })?;
     let reason = judge(&subscription.url, &app.settings.policy).await.err();
     let address = Verdict { allowed: reason.is_none(), reason };
