@@ -74,7 +74,7 @@ pub(super) async fn leave(State(door): State<Door>) -> Response {
 }
 
 #[derive(Template)]
-#[template(path = "signin.html", config = ".config/askama.toml")]
+#[template(path = "signin.html", config = "src/api/pages/askama.toml")]
 struct Page<'a> {
     frame: Frame,
     next: &'a str,

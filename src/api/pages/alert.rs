@@ -53,7 +53,7 @@ pub(super) struct Reason {
 }
 
 #[derive(Template)]
-#[template(path = "alert.html", config = ".config/askama.toml")]
+#[template(path = "alert.html", config = "src/api/pages/askama.toml")]
 struct Page {
     frame: Frame,
     id: String,

@@ -95,7 +95,7 @@ pub(super) struct Row {
 }
 
 #[derive(Template)]
-#[template(path = "alerts.html", config = ".config/askama.toml")]
+#[template(path = "alerts.html", config = "src/api/pages/askama.toml")]
 struct Page {
     frame: Frame,
     query: ListQuery,
@@ -108,7 +108,7 @@ struct Page {
 }
 
 #[derive(Template)]
-#[template(path = "row.html", config = ".config/askama.toml")]
+#[template(path = "row.html", config = "src/api/pages/askama.toml")]
 struct Line {
     row: Row,
 }

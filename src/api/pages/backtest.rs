@@ -56,7 +56,7 @@ const WIDTH: usize = 720;
 const HEIGHT: usize = 200;
 
 #[derive(Template)]
-#[template(path = "backtest.html", config = ".config/askama.toml")]
+#[template(path = "backtest.html", config = "src/api/pages/askama.toml")]
 struct Page {
     frame: Frame,
     files: Vec<(String, String)>,
@@ -66,7 +66,7 @@ struct Page {
 }
 
 #[derive(Template)]
-#[template(path = "compared.html", config = ".config/askama.toml")]
+#[template(path = "compared.html", config = "src/api/pages/askama.toml")]
 struct Compared {
     articles: u64,
     from: Option<Moment>,

@@ -45,7 +45,7 @@ struct Told {
 }
 
 #[derive(Template)]
-#[template(path = "failed.html", config = ".config/askama.toml")]
+#[template(path = "failed.html", config = "src/api/pages/askama.toml")]
 struct Failed {
     frame: Frame,
     told: Told,

@@ -63,7 +63,7 @@ struct Lease {
 }
 
 #[derive(Template)]
-#[template(path = "pipeline.html", config = ".config/askama.toml")]
+#[template(path = "pipeline.html", config = "src/api/pages/askama.toml")]
 struct Page {
     frame: Frame,
     stages: Vec<Stage>,

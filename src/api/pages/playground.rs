@@ -61,7 +61,7 @@ pub(super) struct Given {
 }
 
 #[derive(Template)]
-#[template(path = "playground.html", config = ".config/askama.toml")]
+#[template(path = "playground.html", config = "src/api/pages/askama.toml")]
 struct Page {
     frame: Frame,
     given: Given,
@@ -71,7 +71,7 @@ struct Page {
 }
 
 #[derive(Template)]
-#[template(path = "answer.html", config = ".config/askama.toml")]
+#[template(path = "answer.html", config = "src/api/pages/askama.toml")]
 struct Fragment {
     answer: Answer,
 }

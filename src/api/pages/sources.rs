@@ -35,7 +35,7 @@ pub(super) struct ListQuery {
 }
 
 #[derive(Template)]
-#[template(path = "sources.html", config = ".config/askama.toml")]
+#[template(path = "sources.html", config = "src/api/pages/askama.toml")]
 struct Page {
     frame: Frame,
     /// Each state, in words, how many feeds are in it, and whether it is chosen.

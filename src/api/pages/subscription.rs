@@ -92,7 +92,7 @@ struct Counted {
 }
 
 #[derive(Template)]
-#[template(path = "subscription.html", config = ".config/askama.toml")]
+#[template(path = "subscription.html", config = "src/api/pages/askama.toml")]
 struct Page {
     frame: Frame,
     id: String,

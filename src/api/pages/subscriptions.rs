@@ -86,7 +86,7 @@ pub(super) struct Standing {
 }
 
 #[derive(Template)]
-#[template(path = "subscriptions.html", config = ".config/askama.toml")]
+#[template(path = "subscriptions.html", config = "src/api/pages/askama.toml")]
 struct Page {
     frame: Frame,
     rows: Vec<Row>,
@@ -97,7 +97,7 @@ struct Page {
 }
 
 #[derive(Template)]
-#[template(path = "secret.html", config = ".config/askama.toml")]
+#[template(path = "secret.html", config = "src/api/pages/askama.toml")]
 pub(super) struct Secret {
     pub(super) frame: Frame,
     pub(super) id: String,
