@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::delivery::body;
 use crate::delivery::body::Address;
 use crate::delivery::credentials;
 use crate::delivery::example;
@@ -209,14 +208,17 @@ mod tests {
         let mut subscription = subscription();
         subscription.format = Format::Pagerduty;
         subscription.routing_key = Some(Secret::new("k".repeat(32)));
-        let play = Play {
-            subscription: &subscription,
-            kind: Some(EventKind::Opened),
-            ping: "ping_a",
-            now: Time::from_millis(1_789_000_000_000),
-            public_url: "http://127.0.0.1:8080",
+        let rehearsed = |subscription: &Subscription| {
+            let play = Play {
+                subscription,
+                kind: Some(EventKind::Opened),
+                ping: "ping_a",
+                now: Time::from_millis(1_789_000_000_000),
+                public_url: "http://127.0.0.1:8080",
+            };
+            rehearse(play, &[]).unwrap()
         };
-        let shown = rehearse(play, &[]).unwrap();
+        let shown = rehearsed(&subscription);
         let body: serde_json::Value = serde_json::from_str(&shown.body).unwrap();
         assert_eq!(
             (&body["event_action"], &body["routing_key"]),
@@ -224,7 +226,7 @@ mod tests {
         );
         subscription.format = Format::Ntfy;
         subscription.url = "https://push.example.net/desk".to_owned();
-        let shown = rehearse(Play { subscription: &subscription, ..play }, &[]).unwrap();
+        let shown = rehearsed(&subscription);
         assert_eq!(shown.url, "https://push.example.net/");
         assert!(shown.body.contains("\"topic\":\"desk\""), "{}", shown.body);
     }

@@ -2,9 +2,7 @@
 
 use askama::Template;
 use axum::Form;
-use axum::body::Body;
 use axum::extract::Path;
-use axum::extract::Request;
 use axum::extract::State;
 use axum::response::Html;
 use axum::response::IntoResponse;
@@ -30,6 +28,7 @@ use crate::api::pages::words::Words;
 use crate::api::pages::words::choice;
 use crate::api::pages::words::word;
 use crate::api::problem::Json;
+use crate::api::problem::Optional;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::api::subscriptions;
@@ -172,7 +171,7 @@ pub(super) async fn rotate<B: Bus>(
     frame: Frame,
     Path(id): Path<String>,
 ) -> Result<Html<String>, Problem> {
-    let usual = Request::new(Body::empty());
+    let usual = Optional(rotate::Wanted::default());
     let axum::Json(answer) = rotate::rotate(state, Path(id.clone()), usual).await?;
     let secret = answer["secret"].as_str().map(str::to_owned);
     let secret = secret.ok_or_else(|| broken("the key was turned and its secret is not known"))?;

@@ -27,7 +27,7 @@ use crate::model::subscription::keys;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Wanted {
+pub(in crate::api) struct Wanted {
     overlap: Option<Value>,
     secret: Option<Secret>,
 }
