@@ -1,6 +1,7 @@
 // What is live on the alerts page, and the keys of every page. All else works without it.
 
 const KINDS = ["opened", "updated", "confirmed", "corrected", "ended", "retracted", "expired"];
+const MOST = 200;
 const find = (selector, within = document) => within.querySelector(selector);
 
 // --- alerts as they happen
@@ -57,6 +58,8 @@ async function show(list, id, kind, title) {
     if (focused) find("a", row).focus();
   } else {
     list.prepend(row);
+    // A page that is open for days stays light.
+    while (list.children.length > MOST) list.lastElementChild.remove();
     find("#empty")?.remove();
   }
   find("#said").textContent = `${kind}: ${title}`;
