@@ -23,6 +23,7 @@ FROM ${RUST_IMAGE} AS build
 WORKDIR /wirebell
 # Dependencies on their own, so that a change of the sources does not build them again.
 COPY Cargo.toml Cargo.lock ./
+COPY .config .config
 RUN mkdir -p src tests/it \
     && echo 'fn main() {}' > src/main.rs \
     && touch src/lib.rs tests/it/main.rs \

@@ -31,13 +31,14 @@ const THEME: &str = "wirebell_theme";
 const KEPT: u32 = 365 * 86_400;
 
 /// Places of the navigation: first part of the path, and name.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 7] = [
     ("alerts", "Alerts"),
     ("playground", "Playground"),
     ("subscriptions", "Subscriptions"),
     ("sources", "Sources"),
     ("pipeline", "Pipeline"),
     ("backtest", "Backtest"),
+    ("docs", "API"),
 ];
 
 /// Light, dark, or as the system has it.
