@@ -70,9 +70,11 @@ fn served(path: &Path, into: &mut BTreeMap<String, BTreeSet<String>>) {
         let (route, handlers) = of.split_once('"').unwrap();
         let handlers = handlers.lines().take_while(|l| !l.trim_start().starts_with('.'));
         let handlers: String = handlers.collect();
+        // One whose handlers are made elsewhere is a route all the same.
+        let methods = into.entry(route.to_owned()).or_default();
         for method in ["get", "post", "put", "patch", "delete"] {
             if handlers.contains(&format!("{method}(")) {
-                into.entry(route.to_owned()).or_default().insert(method.to_owned());
+                methods.insert(method.to_owned());
             }
         }
     }
