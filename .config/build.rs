@@ -1,5 +1,6 @@
 //! How the binary is linked.
 
+#[expect(clippy::disallowed_methods, reason = "a build script is told by the environment alone")]
 fn main() {
     println!("cargo::rerun-if-changed=.config/build.rs");
     let of = |name: &str| std::env::var(name).unwrap_or_default();
