@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use wirebell::bus::Bucket;
 use wirebell::bus::Bus;
 use wirebell::bus::Embedded;
 use wirebell::bus::EmbeddedSettings;
@@ -150,7 +151,7 @@ async fn how_full_each_stream_and_bucket_is_can_be_asked() {
     let payload = "x".repeat(1_000);
     super::publish(&bus, Stream::Events, record("wb.event.a.a.1", &payload), Expect::Absent).await;
     let usage = bus.usage().await.unwrap();
-    assert_eq!(usage.len(), 10);
+    assert_eq!(usage.len(), Stream::ALL.len() + Bucket::ALL.len());
     let events = usage.iter().find(|usage| usage.name == "events").unwrap();
     assert!((1_000..1_200).contains(&events.bytes), "{events:?}");
     assert_eq!((events.first, events.last, events.percent()), (1, 1, 0));
