@@ -31,6 +31,7 @@ mod xml;
 use std::fmt;
 use std::time::Duration;
 
+use crate::model::Article;
 use crate::model::ArticleId;
 use crate::model::Lang;
 use crate::model::SourceId;
@@ -261,6 +262,23 @@ impl Draft {
         match &self.message {
             Some(message) => message.id.clone(),
             None => ArticleId::of(source, &self.identity()),
+        }
+    }
+
+    /// The article as rules would see it; the time plays no part in matching.
+    pub fn article(&self) -> Article {
+        let source = self.source.clone().unwrap_or_else(SourceId::push);
+        let id = self.article_id(&source);
+        let text = (self.title.clone(), self.body.clone());
+        Article {
+            url: self.link.clone(),
+            lang: self.lang.clone(),
+            author: self.author.clone(),
+            published_at: self.published_at,
+            updated_at: self.updated_at,
+            withdrawn: self.withdrawn,
+            cap: self.message.as_ref().map(|message| message.cap.clone()),
+            ..Article::first(id, source, text, Time::from_millis(0))
         }
     }
 

@@ -58,11 +58,7 @@ impl<'a> Emission<'a> {
         closing: Closing,
         remark: Remark<'_>,
     ) -> Event {
-        state.alert.view.status = match kind {
-            EventKind::Retracted => Status::Retracted,
-            EventKind::Expired => Status::Expired,
-            _ => Status::Ended,
-        };
+        state.alert.view.status = kind.leaves();
         state.alert.view.ended_at = Some(closing.at);
         state.alert.closing = Some(closing);
         self.event(state, kind, remark)

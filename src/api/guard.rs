@@ -218,14 +218,15 @@ impl Access {
 
     fn with_token(&self, request: &Request, seconds: i64) -> Result<Option<Who>, Box<Response>> {
         let need = Need::of(request.method(), request.uri().path());
-        let token = match bearer(request) {
+        let bearer = bearer(request);
+        let token = match bearer {
             Some(text) => Some(self.tokens.find(text).map_err(unauthorised)?),
             None => self.session(request, seconds),
         };
         let Some(token) = token else {
             return if need == Need::Nothing { Ok(None) } else { Err(asked_to_sign_in(request)) };
         };
-        let by_cookie = bearer(request).is_none();
+        let by_cookie = bearer.is_none();
         let same = || origin(request).is_none_or(|origin| origin == host(request));
         if by_cookie && writes(request.method()) && !same() {
             return refuse(foreign_page());

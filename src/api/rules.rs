@@ -20,7 +20,6 @@ use crate::model::Article;
 use crate::model::Lang;
 use crate::model::Match;
 use crate::model::SourceId;
-use crate::model::Time;
 use crate::rules;
 use crate::rules::Miss;
 use crate::rules::NearMiss;
@@ -141,10 +140,6 @@ impl Text {
             }
             None => Draft::default(),
         };
-        let source = self.source.clone().unwrap_or_else(SourceId::push);
-        let id = draft.article_id(&source);
-        let text = (draft.title.clone(), draft.body.clone());
-        let lang = draft.lang.clone();
-        Ok(Article { lang, ..Article::first(id, source, text, Time::from_millis(0)) })
+        Ok(Draft { source: self.source.clone(), ..draft }.article())
     }
 }

@@ -17,7 +17,6 @@ use crate::app::address::Verdict;
 use crate::cli::Invocation;
 use crate::cli::args::inspect;
 use crate::cli::exit::Failure;
-use crate::cli::local::article;
 use crate::cli::local::each_draft;
 use crate::cli::local::read_file;
 use crate::config;
@@ -81,7 +80,7 @@ impl inspect::Fetched {
 
 fn document(file: &Path, with: &Invocation) -> Result<(), Failure> {
     each_draft(&[file.to_owned()], |draft| {
-        let article = article(&draft);
+        let article = draft.article();
         let shown = Inspected {
             id: article.id,
             revision: 1,

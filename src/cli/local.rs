@@ -22,8 +22,6 @@ use crate::model::ArticleId;
 use crate::model::Evidence;
 use crate::model::Field;
 use crate::model::Match;
-use crate::model::SourceId;
-use crate::model::Time;
 use crate::rules;
 use crate::rules::Miss;
 use crate::rules::NearMiss;
@@ -97,7 +95,7 @@ pub(super) fn each_article(
 ) -> Result<(), Failure> {
     let stdin = [PathBuf::from("-")];
     let files = if files.is_empty() { &stdin[..] } else { files };
-    each_draft(files, |draft| show(article(&draft)))
+    each_draft(files, |draft| show(draft.article()))
 }
 
 fn near_text(near: &[NearMiss]) -> String {
@@ -153,21 +151,4 @@ pub(super) fn each_draft(files: &[PathBuf], mut show: impl FnMut(Draft)) -> Resu
         }
     }
     if refused { Err(Failure::silent(1)) } else { Ok(()) }
-}
-
-/// A draft as the rules would see it; the time plays no part in matching.
-pub(super) fn article(draft: &Draft) -> Article {
-    let source = draft.source.clone().unwrap_or_else(SourceId::push);
-    let id = draft.article_id(&source);
-    let text = (draft.title.clone(), draft.body.clone());
-    Article {
-        url: draft.link.clone(),
-        lang: draft.lang.clone(),
-        author: draft.author.clone(),
-        published_at: draft.published_at,
-        updated_at: draft.updated_at,
-        withdrawn: draft.withdrawn,
-        cap: draft.message.as_ref().map(|message| message.cap.clone()),
-        ..Article::first(id, source, text, Time::from_millis(0))
-    }
 }

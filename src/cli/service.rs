@@ -214,7 +214,7 @@ async fn bench_deliver(args: args::bench::BenchDeliver, with: &Invocation) -> Re
 fn bench_match(args: &args::bench::BenchMatch, with: &Invocation) -> Result<(), Failure> {
     use app::bench;
     let mut articles = Vec::new();
-    local::each_draft(&args.articles, |draft| articles.push(local::article(&draft)))?;
+    local::each_draft(&args.articles, |draft| articles.push(draft.article()))?;
     let mix = if args.literals { bench::Mix::Literals } else { bench::Mix::Mixed };
     let rules = match (&args.rules, args.generate) {
         (Some(path), _) => {

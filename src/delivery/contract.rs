@@ -68,7 +68,7 @@ pub fn asyncapi() -> String {
     schemas.insert("Headers".to_owned(), headers());
     let mut schemas = Value::Object(schemas);
     moved(&mut schemas);
-    let kinds = example::KINDS.map(|kind| (kind.as_str(), meaning(kind), example_of(kind)));
+    let kinds = EventKind::ALL.map(|kind| (kind.as_str(), meaning(kind), example_of(kind)));
     let ping = (example::PING, "A trial that was asked for", parsed(&example::ping_body()));
     let all: Vec<(&str, &str, Value)> = kinds.into_iter().chain([ping]).collect();
     let at = |name: &str, place: &str| json!({"$ref": format!("#/{place}/messages/{name}")});
@@ -137,7 +137,7 @@ fn generated() -> Value {
     let settings = SchemaSettings::draft07().for_serialize();
     let mut schema = settings.into_generator().into_root_schema_for::<Body>().to_value();
     let known: Vec<&str> =
-        example::KINDS.into_iter().map(EventKind::as_str).chain([example::PING]).collect();
+        EventKind::ALL.into_iter().map(EventKind::as_str).chain([example::PING]).collect();
     schema["properties"]["type"]["examples"] = json!(known);
     schema
 }

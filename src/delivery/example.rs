@@ -27,18 +27,7 @@ use crate::model::Version;
 use crate::model::event::AlertView;
 use crate::model::event::Confirmation;
 use crate::model::event::EventArticle;
-use crate::model::event::Status;
 
-/// Every type of event, in the order in which they are told of.
-pub const KINDS: [EventKind; 7] = [
-    EventKind::Opened,
-    EventKind::Updated,
-    EventKind::Confirmed,
-    EventKind::Corrected,
-    EventKind::Ended,
-    EventKind::Retracted,
-    EventKind::Expired,
-];
 /// The type that is no event.
 pub const PING: &str = "test.ping";
 
@@ -113,7 +102,7 @@ pub fn event(kind: EventKind) -> Event {
             key,
             title: ARTICLES[0].1.to_owned(),
             severity: Severity::Critical,
-            status: status(kind),
+            status: kind.leaves(),
             nature: Nature::Actual,
             confirmation: match confirmed {
                 true => Confirmation::Confirmed,
@@ -176,15 +165,6 @@ fn told(kind: EventKind) -> Told {
     }
 }
 
-fn status(kind: EventKind) -> Status {
-    match kind {
-        EventKind::Ended => Status::Ended,
-        EventKind::Retracted => Status::Retracted,
-        EventKind::Expired => Status::Expired,
-        _ => Status::Open,
-    }
-}
-
 fn article(at: usize) -> EventArticle {
     let (source, title, quote, text) = ARTICLES[at];
     let source = SourceId::new(source).expect("a short text");
@@ -221,7 +201,7 @@ mod tests {
 
     #[test]
     fn every_type_is_told_and_quotes_what_stands_there() {
-        for kind in KINDS {
+        for kind in EventKind::ALL {
             let event = event(kind);
             assert_eq!(event.kind, kind);
             assert_eq!(event.alert.ended_at.is_some(), kind.closes(), "{kind:?}");

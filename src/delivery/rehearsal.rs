@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_verifies_and_has_no_secret() {
-        for kind in [None].into_iter().chain(example::KINDS.map(Some)) {
+        for kind in [None].into_iter().chain(EventKind::ALL.map(Some)) {
             let shown = rehearsed(kind);
             let mut headers = http::HeaderMap::new();
             for (name, value) in &shown.headers {

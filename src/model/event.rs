@@ -49,6 +49,17 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every type, in the order in which they are told of.
+    pub const ALL: [Self; 7] = [
+        Self::Opened,
+        Self::Updated,
+        Self::Confirmed,
+        Self::Corrected,
+        Self::Ended,
+        Self::Retracted,
+        Self::Expired,
+    ];
+
     /// The type on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -69,7 +80,17 @@ impl EventKind {
 
     /// Whether it closes its alert.
     pub fn closes(self) -> bool {
-        matches!(self, Self::Ended | Self::Retracted | Self::Expired)
+        self.leaves() != Status::Open
+    }
+
+    /// Where it leaves its alert.
+    pub fn leaves(self) -> Status {
+        match self {
+            Self::Ended => Status::Ended,
+            Self::Retracted => Status::Retracted,
+            Self::Expired => Status::Expired,
+            Self::Opened | Self::Updated | Self::Confirmed | Self::Corrected => Status::Open,
+        }
     }
 }
 

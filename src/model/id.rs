@@ -239,7 +239,8 @@ fn hash(fields: &[&str]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-fn base32(bytes: &[u8]) -> String {
+/// RFC 4648 in small letters, without padding.
+pub(crate) fn base32(bytes: &[u8]) -> String {
     data_encoding::BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
 }
 

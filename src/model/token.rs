@@ -11,6 +11,8 @@ use sha2::Digest;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use crate::model::id::base32;
+
 /// Most tokens.
 const MOST: usize = 1_000;
 /// Shortest token that is taken.
@@ -284,10 +286,6 @@ pub fn make(name: &str, scopes: &Scopes, random: [u8; 32]) -> Result<Made, BadTo
     let line = format!("{name}:{scopes}:sha256:{digest}");
     Token::parse(&line, 1)?;
     Ok(Made { token, line })
-}
-
-fn base32(bytes: &[u8]) -> String {
-    data_encoding::BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
 }
 
 fn tail(text: &str) -> String {

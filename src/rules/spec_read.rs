@@ -242,20 +242,11 @@ fn one_expected(node: &Yaml, reader: &mut Reader<'_, '_>) -> Option<Expected> {
 
 /// An event type, with or without `alert.`.
 fn kind(node: &Yaml, reader: &mut Reader<'_, '_>) -> Option<EventKind> {
-    const KINDS: [EventKind; 7] = [
-        EventKind::Opened,
-        EventKind::Updated,
-        EventKind::Confirmed,
-        EventKind::Corrected,
-        EventKind::Ended,
-        EventKind::Retracted,
-        EventKind::Expired,
-    ];
     let short = |kind: EventKind| kind.as_str().trim_start_matches("alert.");
-    let choices: Vec<(&str, EventKind)> = KINDS
+    let choices: Vec<(&str, EventKind)> = EventKind::ALL
         .into_iter()
         .map(|kind| (short(kind), kind))
-        .chain(KINDS.into_iter().map(|kind| (kind.as_str(), kind)))
+        .chain(EventKind::ALL.into_iter().map(|kind| (kind.as_str(), kind)))
         .collect();
     reader.choice(node, "event type", &choices)
 }

@@ -9,6 +9,7 @@ use wirebell::delivery::contract;
 use wirebell::delivery::example;
 use wirebell::delivery::signature;
 use wirebell::delivery::signature::Key;
+use wirebell::model::EventKind;
 use wirebell::model::subscription::Secret;
 use wirebell::model::wire::Body;
 
@@ -36,7 +37,7 @@ fn hold(below: &str, wanted: &str) {
 /// The body of each type, as it is sent.
 fn bodies() -> Vec<(&'static str, Vec<u8>)> {
     let events =
-        example::KINDS.map(|kind| (kind.as_str(), example::body(kind, "http://127.0.0.1:8080")));
+        EventKind::ALL.map(|kind| (kind.as_str(), example::body(kind, "http://127.0.0.1:8080")));
     events.into_iter().chain([(example::PING, example::ping_body())]).collect()
 }
 

@@ -16,6 +16,7 @@ use crate::bus::Bus;
 use crate::delivery::Delivery;
 use crate::model::Subscription;
 use crate::model::Time;
+use crate::model::id::base32;
 use crate::model::subscription::MAX_REQUESTS;
 use crate::model::subscription::Request;
 use crate::model::subscription::RequestKind;
@@ -72,7 +73,7 @@ pub(in crate::api) async fn test<B: Bus>(
 /// A new id of a `test.ping`.
 pub(super) fn ping() -> Result<String, Problem> {
     let bytes: [u8; 16] = random()?;
-    Ok(format!("ping_{}", data_encoding::BASE32_NOPAD.encode(&bytes).to_ascii_lowercase()))
+    Ok(format!("ping_{}", base32(&bytes)))
 }
 
 /// Requests that are not carried out yet.

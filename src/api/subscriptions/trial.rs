@@ -79,9 +79,9 @@ impl Wanted {
                 "only a test.ping is really sent: an example event needs \"dry_run\": true";
             return Err(Fault::new("/type", message));
         }
-        let kind = example::KINDS.into_iter().find(|kind| kind.as_str() == name);
+        let kind = EventKind::ALL.into_iter().find(|kind| kind.as_str() == name);
         kind.map(Some).ok_or_else(|| {
-            let known = example::KINDS.map(EventKind::as_str).join(", ");
+            let known = EventKind::ALL.map(EventKind::as_str).join(", ");
             Fault::new(
                 "/type",
                 format!("there is no such type: write {} or {known}", example::PING),

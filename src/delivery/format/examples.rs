@@ -20,17 +20,7 @@ use crate::model::event::AlertView;
 use crate::model::event::Confirmation;
 use crate::model::event::EventArticle;
 use crate::model::event::MAX_ARTICLES;
-use crate::model::event::Status;
 
-const KINDS: [EventKind; 7] = [
-    EventKind::Opened,
-    EventKind::Updated,
-    EventKind::Confirmed,
-    EventKind::Corrected,
-    EventKind::Ended,
-    EventKind::Retracted,
-    EventKind::Expired,
-];
 const SEVERITIES: [Severity; 3] = [Severity::Critical, Severity::Warning, Severity::Info];
 /// Everything that an unescaped text breaks.
 const TITLE: &str = "Sirens \"sound\" in <Port> & \\ Harbour {{ 7 }} 警報 צבע";
@@ -51,7 +41,7 @@ struct Has {
 /// many articles as an event can have.
 pub(super) fn all() -> Vec<Event> {
     let mut events = Vec::new();
-    for kind in KINDS {
+    for kind in EventKind::ALL {
         for (n, severity) in SEVERITIES.into_iter().enumerate() {
             let whole = n != 1;
             let articles = if whole { 1 + n } else { 0 };
@@ -112,7 +102,7 @@ fn event(kind: EventKind, has: Has) -> Event {
             key,
             title: TITLE.to_owned(),
             severity: has.severity,
-            status: status(kind),
+            status: kind.leaves(),
             nature: has.nature,
             confirmation: Confirmation::Unconfirmed,
             independent_sources: 2,
@@ -125,15 +115,6 @@ fn event(kind: EventKind, has: Has) -> Event {
         reason: has.whole.then(|| format!("Because \"{TITLE}\"")),
         ruleset: "sha256:0".to_owned(),
         mode: Mode::Live,
-    }
-}
-
-fn status(kind: EventKind) -> Status {
-    match kind {
-        EventKind::Ended => Status::Ended,
-        EventKind::Retracted => Status::Retracted,
-        EventKind::Expired => Status::Expired,
-        _ => Status::Open,
     }
 }
 
