@@ -88,6 +88,8 @@ async fn measure<B: Bus>(
                 .header("host", address.to_string())
                 .header("content-type", "application/x-ndjson")
                 .body(Full::new(body))?;
+            // The connection may need a moment after an answer, the more so on a busy machine.
+            sender.ready().await?;
             let answer = sender.send_request(request).await?;
             let status = answer.status();
             let said = answer.into_body().collect().await?.to_bytes();
