@@ -33,13 +33,22 @@ impl Endpoint {
     /// What to do now. What is to be sent counts as under way from here on; what is not to be
     /// sent is settled on the way.
     pub fn next(&mut self, now: Time) -> Next {
-        if let Some(ping) = self.carry_out_requests(now) {
-            if self.under_way > 0 {
-                return Next::Nothing;
+        while !self.ping_under_way
+            && let Some(request) = self.asked()
+        {
+            match request.kind {
+                RequestKind::Test { .. } if self.under_way > 0 => return Next::Nothing,
+                RequestKind::Test { .. } => {
+                    let ping = request.clone();
+                    self.under_way += 1;
+                    self.ping_under_way = true;
+                    return Next::Send(Work::Ping(ping));
+                }
+                RequestKind::Resume | RequestKind::Replay { .. } => {
+                    let request = request.clone();
+                    self.carry_out(&request, now);
+                }
             }
-            self.under_way += 1;
-            self.ping_under_way = true;
-            return Next::Send(Work::Ping(ping));
         }
         if self.ping_under_way || self.is_held() {
             return Next::Nothing;
@@ -72,13 +81,13 @@ impl Endpoint {
 
     /// Whether [`Endpoint::next`] may have something to send.
     pub fn due(&self, now: Time) -> Due {
-        let done = self.record.requests_done;
-        let asked = self.wanted.requests.iter().any(|r| r.number > done);
         if self.ping_under_way {
             return Due::Idle;
         }
-        if asked {
-            return Due::Now;
+        if let Some(request) = self.asked() {
+            // A ping goes alone: the ends of the requests under way ask again.
+            let waits = matches!(request.kind, RequestKind::Test { .. }) && self.under_way > 0;
+            return if waits { Due::Idle } else { Due::Now };
         }
         let full = self.under_way >= self.record.breaker.in_flight(self.cap());
         if self.is_held() || full {
@@ -120,30 +129,31 @@ impl Endpoint {
         [limit, pace, ramp].into_iter().flatten().min_by(f64::total_cmp)
     }
 
-    /// Carries out what was asked for; a `test.ping` is answered, to be sent.
-    fn carry_out_requests(&mut self, now: Time) -> Option<Request> {
-        if self.ping_under_way {
-            return None;
-        }
-        loop {
-            let done = self.record.requests_done;
-            let request = self.wanted.requests.iter().find(|r| r.number > done)?.clone();
-            match request.kind {
-                RequestKind::Test { .. } => return Some(request),
-                RequestKind::Resume => {
-                    self.record.paused = None;
-                    self.record.breaker.failing = None;
-                    self.record.next_attempt = self.record.asked_until.filter(|at| *at > now);
-                    self.try_parked();
-                }
-                RequestKind::Replay { .. } if self.record.replay.is_some() => return None,
-                RequestKind::Replay { from_sequence, only_failed } => {
-                    self.begin_replay(request.number, from_sequence, only_failed);
-                }
+    /// What was asked for and comes next; a replay after the one before it.
+    fn asked(&self) -> Option<&Request> {
+        let done = self.record.requests_done;
+        let request = self.wanted.requests.iter().find(|r| r.number > done)?;
+        let waits =
+            matches!(request.kind, RequestKind::Replay { .. }) && self.record.replay.is_some();
+        (!waits).then_some(request)
+    }
+
+    /// Carries out what needs no request of its own.
+    fn carry_out(&mut self, request: &Request, now: Time) {
+        match request.kind {
+            RequestKind::Test { .. } => return,
+            RequestKind::Resume => {
+                self.record.paused = None;
+                self.record.breaker.failing = None;
+                self.record.next_attempt = self.record.asked_until.filter(|at| *at > now);
+                self.try_parked();
             }
-            self.record.requests_done = self.record.requests_done.max(request.number);
-            self.changed = true;
+            RequestKind::Replay { from_sequence, only_failed } => {
+                self.begin_replay(request.number, from_sequence, only_failed);
+            }
         }
+        self.record.requests_done = self.record.requests_done.max(request.number);
+        self.changed = true;
     }
 
     /// Settles what is at the front and not to be sent: withheld and outdated events.

@@ -21,6 +21,7 @@ use crate::model::subscription::Rate;
 use crate::model::subscription::RequestKind;
 
 mod random_tests;
+mod request_tests;
 
 fn subscription(max_in_flight: u8) -> Subscription {
     Subscription {
@@ -326,27 +327,6 @@ fn an_event_that_is_refused_stops_no_other_unless_order_is_kept() {
     let (first, _) = sends(&mut one, at(0));
     one.ended(&first, end(Reply::Status(400, None), 0));
     assert_eq!(one.due(at(0)), Due::At(at(1)), "with order it holds up all others");
-}
-
-#[test]
-fn whoever_resumes_or_pings_has_everything_tried_at_once() {
-    for kind in [RequestKind::Resume, RequestKind::Test { id: "ping_a".to_owned() }] {
-        let (mut log, mut one) = (Log::default(), endpoint(subscription(4)));
-        one.look(&log.opened("a"));
-        let (first, _) = sends(&mut one, at(0));
-        one.ended(&first, end(Reply::Status(400, None), 0));
-        assert_eq!(one.due(at(0)), Due::At(at(1)));
-        let requests = vec![Request { number: 1, at: at(0), kind }];
-        one.redefine(Subscription { requests, ..subscription(4) }).unwrap();
-        let next = one.next(at(0));
-        if let Next::Send(ping @ Work::Ping(_)) = &next {
-            one.ended(ping, ok(0));
-            let (_, n) = sends(&mut one, at(0));
-            assert_eq!(n, 1);
-        } else {
-            assert!(matches!(next, Next::Send(Work::Event(_, 1))), "{next:?}");
-        }
-    }
 }
 
 #[test]

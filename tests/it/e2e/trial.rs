@@ -13,6 +13,7 @@ use wirebell::delivery::contract;
 use crate::e2e::Desk;
 use crate::e2e::RULES;
 use crate::e2e::ask;
+use crate::e2e::flow::push_all;
 use crate::e2e::wait_for;
 use crate::support::http;
 use crate::support::running::Running;
@@ -62,6 +63,36 @@ async fn a_test_tells_what_became_of_it_and_what_to_do() {
     assert!(code == Some(0) && out.contains("is on its way"), "{out}");
     let (code, _, talk) = ran(&running, &["subscriptions", "test", &id, "--wait", "soon"]);
     assert!(code == Some(2) && talk.contains("--wait"), "{talk}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_test_during_a_request_waits_for_it_and_holds_up_nobody() {
+    let running = Running::alone(Desk::new(RULES)).await;
+    let slow = Scripted::default();
+    let hook = slow.start().await;
+    // Each request waits for one that this test sends.
+    slow.gather(2);
+    let id = subscribe(&running, &json!({"url": hook, "topics": ["*"]}));
+    let article = |n: u8| {
+        json!({"id": n.to_string(), "title": format!("A siren {n}"), "body": "So it is said.",
+               "source": format!("paper-{n}")})
+    };
+    push_all(|| running.api.clone(), &[article(1)], 1);
+    wait_for("a request under way", || (slow.most_open() == 1).then_some(()));
+    let asked = format!("{}/v1/subscriptions/{id}/test", running.api);
+    assert_eq!(ask("POST", &asked, "", b"").unwrap().0, 202);
+    push_all(|| running.api.clone(), &[article(2)], 1);
+    running.receiver.wait_for(2);
+    let mut kinds = Vec::new();
+    for n in 1..=3 {
+        let own = json!({"type": "own", "data": {"event": {"sequence": 0}}}).to_string();
+        assert_eq!(ask("POST", &hook, "application/json", own.as_bytes()).unwrap().0, 200);
+        slow.wait_for(2 * n);
+        kinds = slow.taken().iter().map(|hook| hook.json()["type"].clone()).collect();
+        kinds.retain(|kind| kind != "own");
+        assert_eq!(kinds.len(), n);
+    }
+    assert_eq!(kinds, ["alert.opened", "test.ping", "alert.opened"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

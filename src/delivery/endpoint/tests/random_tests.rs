@@ -12,7 +12,8 @@ use crate::delivery::admission::Versions;
 enum Step {
     /// An event of one of few alerts: 0 opens or updates, 1 ends.
     Event(u8, bool),
-    /// What may go is sent; the answers are drawn from these.
+    /// What may go is sent; the answers are drawn from these. In between, 6 asks for a ping, 7
+    /// for everything to be tried at once, 8 for what failed to be sent again.
     Send(Vec<u8>),
     /// The filter changes.
     Edit(u8),
@@ -29,7 +30,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0u8..4, any::<bool>()).prop_map(|(n, end)| Step::Event(n, end)),
-        5 => prop::collection::vec(0u8..6, 1..5).prop_map(Step::Send),
+        5 => prop::collection::vec(0u8..9, 1..6).prop_map(Step::Send),
         1 => (0u8..4).prop_map(Step::Edit),
         1 => any::<bool>().prop_map(Step::Pause),
         2 => (0u16..300).prop_map(Step::Wait),
@@ -162,6 +163,7 @@ impl World {
         let mut begun = Vec::new();
         for answer in answers {
             self.look();
+            self.ask(*answer);
             let due = self.one.due(at(self.now));
             let next = self.one.next(at(self.now));
             let after = self.one.due(at(self.now));
@@ -177,7 +179,7 @@ impl World {
         }
         for (work, answer) in begun {
             let reply = match answer {
-                0 | 1 => Reply::Status(200, None),
+                0 | 1 | 6.. => Reply::Status(200, None),
                 2 => Reply::Unknown,
                 3 => Reply::NotSent,
                 4 => Reply::Status(500, None),
@@ -186,6 +188,18 @@ impl World {
             self.note(&work, reply);
             self.one.ended(&work, end(reply, self.now));
         }
+    }
+
+    fn ask(&mut self, what: u8) {
+        let kind = match what {
+            6 => RequestKind::Test { id: "ping_a".to_owned() },
+            7 => RequestKind::Resume,
+            8 => RequestKind::Replay { from_sequence: 1, only_failed: true },
+            _ => return,
+        };
+        let number = self.wanted.requests.last().map_or(1, |last| last.number + 1);
+        self.wanted.requests.push(Request { number, at: at(self.now), kind });
+        self.one.redefine(self.wanted.clone()).unwrap();
     }
 
     fn note(&mut self, work: &Work, reply: Reply) {
