@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use crate::config::subscriptions;
 use crate::model::subscription::Secret;
 
+/// What a configuration folder may hold beside rules.
+const OTHERS: [&str; 3] = ["wirebell.yaml", "sources.yaml", "subscriptions.yaml"];
 /// Longest file with one secret.
 const MAX_SECRET: u64 = 16 << 10;
 
@@ -115,11 +117,18 @@ pub fn folder_rules(dir: &Path) -> Result<Vec<(String, String)>, Unreadable> {
     read_all(rule_paths(dir)?)
 }
 
-/// Reads rule files: one file, a configuration folder, or a folder of nothing but rule files.
+/// Reads rule files: one file, a configuration folder, or a folder of nothing but rule files. A
+/// configuration folder without any has the shipped ones.
 pub fn read_rules(path: &Path) -> Result<Vec<(String, String)>, Unreadable> {
     if path.is_dir() {
         let rules = folder_rules(path)?;
-        return if rules.is_empty() { read_all(yaml_paths(path)?) } else { Ok(rules) };
+        if !rules.is_empty() {
+            return Ok(rules);
+        }
+        if OTHERS.iter().any(|name| path.join(name).exists()) {
+            return Ok(super::or_shipped(rules));
+        }
+        return read_all(yaml_paths(path)?);
     }
     let source = std::io::Error::from(std::io::ErrorKind::NotFound);
     let absent = Unreadable { path: path.to_owned(), source };

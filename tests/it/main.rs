@@ -18,6 +18,7 @@ mod egress;
 mod engine;
 mod episodes;
 mod formats;
+mod guides;
 mod headlines;
 mod kit;
 mod life_properties;

@@ -245,3 +245,16 @@ fn bench_push_tells_its_figures() {
         assert!(figures[name].as_f64().is_some_and(|n| n > 0.0), "{name}: {figures}");
     }
 }
+
+#[test]
+fn a_configuration_folder_without_rules_has_the_shipped_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("wirebell.yaml"), "log_format: json\n").unwrap();
+    let ran = run(folder.path(), &["rules", "test", "--rules", "."], "");
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    let shipped = run(folder.path(), &["rules", "test"], "");
+    assert_eq!(ran.out, shipped.out);
+    std::fs::remove_file(folder.path().join("wirebell.yaml")).unwrap();
+    let ran = run(folder.path(), &["rules", "test", "--rules", "."], "");
+    assert!(ran.code == 1 && ran.err.contains("holds no rule files"), "{}", ran.err);
+}
