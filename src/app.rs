@@ -33,6 +33,7 @@ use crate::supervise::Workers;
 use crate::telemetry::Board;
 use crate::telemetry::Health;
 use crate::telemetry::metric;
+use crate::worker::canary;
 use crate::worker::ingest;
 use crate::worker::lease;
 use crate::worker::notifier;
@@ -210,6 +211,7 @@ async fn start<B: Bus>(
             clock: parts.clock.clone(),
             board: parts.board.clone(),
             policy: parts.config.settings.policy(),
+            canary: parts.config.settings.canary.is_some(),
         };
         let stop = stop.clone();
         workers
@@ -243,6 +245,12 @@ fn start_workers<B: Bus>(
     if which.includes(Which::Ingest) {
         let (settings, bus, stop) = (parts.ingest(), parts.bus.clone(), stop.clone());
         let client = parts.client.clone();
+        if let Some(schedule) = parts.config.settings.canary {
+            let (clock, board) = (parts.clock.clone(), parts.board.clone());
+            let settings = canary::Settings { schedule, clock, board };
+            let (bus, stop) = (bus.clone(), stop.clone());
+            workers.start("canary", async move { Ok(canary::run(bus, settings, stop).await?) });
+        }
         workers.start("ingest", async move { Ok(ingest::run(bus, client, settings, stop).await?) });
     }
     if which.includes(Which::Rules) {

@@ -46,6 +46,20 @@ pub use settings::show;
 
 /// The defaults, commented: the file that is shipped.
 pub const DEFAULTS: &str = include_str!("../config/wirebell.yaml");
+/// The rule of the canary, in force where one flies.
+const CANARY_RULE: &str = "version: 1
+rules:
+  - id: canary
+    title: Test of the whole path
+    severity: info
+    key: none
+    sources: [canary]
+    any: [wirebell canary]
+    update_every: never
+    tests:
+      should_match: [{title: Wirebell canary, source: canary}]
+      should_not_match: [Wirebell canary]
+";
 /// The rules that are shipped; used where the folder has none.
 pub const DEFAULT_RULES: &str = include_str!("../config/rules.yaml");
 
@@ -79,7 +93,8 @@ pub fn load(files: &Files, overrides: &Overrides) -> Result<Config, Vec<Problem>
     let settings = settings::load(files.settings.as_ref(), overrides, &mut problems);
     let sources = sources::load(files.sources.as_ref(), &mut problems);
     let origin = files.origin.clone();
-    let rules = load_rules(&files.rules).map_err(|found| problems.extend(found)).ok();
+    let canary = settings.as_ref().is_some_and(|settings| settings.canary.is_some());
+    let rules = load_rules(&files.rules, canary).map_err(|found| problems.extend(found)).ok();
     let policy = settings.as_ref().map(Settings::policy);
     let examiner = Examiner::new(policy, rules.as_ref().map(topics));
     let subscriptions = subscriptions::load(files.subscriptions.as_ref(), &examiner, &mut problems);
@@ -115,10 +130,15 @@ fn topics(rules: &RuleSet) -> Vec<String> {
 }
 
 /// Loads a rule set and runs its tests; the shipped rules where there are no files. These are part
-/// of this program, and their tests are among its own: a start does not wait for them again.
-pub fn load_rules(files: &[(String, String)]) -> Result<RuleSet, Vec<Problem>> {
-    let files = or_shipped(files.to_vec());
-    if matches!(files.as_slice(), [(_, text)] if text == DEFAULT_RULES) {
+/// of this program, and their tests are among its own: a start does not wait for them again. Where
+/// a canary flies, its rule is one of them.
+pub fn load_rules(files: &[(String, String)], canary: bool) -> Result<RuleSet, Vec<Problem>> {
+    let mut files = or_shipped(files.to_vec());
+    let shipped = matches!(files.as_slice(), [(_, text)] if text == DEFAULT_RULES);
+    if canary {
+        files.push(("the canary's rule".to_owned(), CANARY_RULE.to_owned()));
+    }
+    if shipped {
         return rules::load(&files);
     }
     let tested = test_rules(&files)?;
@@ -144,8 +164,8 @@ mod tests {
         assert!(tested.cases.len() > 300 && tested.failures().is_empty());
         let failing = "\n  - {id: odd, any: [crane], should_match: [ship]}\n";
         let changed = vec![("rules.yaml".to_owned(), format!("{DEFAULT_RULES}{failing}"))];
-        let problems = load_rules(&changed).unwrap_err();
+        let problems = load_rules(&changed, false).unwrap_err();
         assert_eq!(problems.len(), 1, "{problems:?}");
-        load_rules(&[]).unwrap();
+        load_rules(&[], false).unwrap();
     }
 }

@@ -7,6 +7,7 @@ pub mod decide;
 pub mod folder;
 pub mod poll;
 
+pub mod canary;
 mod known;
 mod operator;
 mod publish;

@@ -1,5 +1,6 @@
 //! The loops: read, decide purely, publish, move the cursor. Shards and leases.
 
+pub mod canary;
 pub mod ingest;
 pub mod lease;
 pub mod notifier;

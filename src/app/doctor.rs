@@ -17,6 +17,7 @@ use crate::bus::PutOutcome;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::telemetry::logs::chain;
+use crate::worker::canary::Schedule;
 
 /// A commit slower than this is worth a look.
 const SLOW_COMMIT: Duration = Duration::from_millis(100);
@@ -79,7 +80,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
         vec![Finding::new("rules", Level::Good, format!("{rules} rules, their tests pass"), "")];
     findings.push(clock());
     match &config.settings.nats {
-        Some(nats) => findings.extend(examine_nats(nats).await),
+        Some(nats) => findings.extend(examine_nats(nats, config.settings.canary).await),
         None => findings.extend(examine_store(config).await),
     }
     let sources = config.sources.feeds.len() + config.sources.folders.len();
@@ -122,12 +123,12 @@ async fn examine_store(config: &Config) -> Vec<Finding> {
         }
     };
     let mut findings = vec![time_commit(&bus).await];
-    findings.extend(records::examine(&bus).await);
+    findings.extend(records::examine(&bus, config.settings.canary).await);
     bus.close().await;
     findings
 }
 
-async fn examine_nats(nats: &crate::config::Nats) -> Vec<Finding> {
+async fn examine_nats(nats: &crate::config::Nats, canary: Option<Schedule>) -> Vec<Finding> {
     let bus = match app::connect(nats, "doctor").await {
         Ok(bus) => bus,
         Err(error) => {
@@ -178,7 +179,7 @@ async fn examine_nats(nats: &crate::config::Nats) -> Vec<Finding> {
             let remedy = "ship config/nats.conf: sync_interval: always";
             findings.push(Finding::new("durability", Level::Warning, server.sync, remedy));
             findings.push(time_commit(&bus).await);
-            findings.extend(records::examine(&bus).await);
+            findings.extend(records::examine(&bus, canary).await);
         }
     }
     bus.close().await;

@@ -67,6 +67,8 @@ pub(super) struct Shared<B> {
     pub(super) board: Board,
     /// Which webhook addresses are allowed.
     pub(super) policy: Policy,
+    /// Whether a canary flies, whose rule belongs to the others.
+    pub(super) canary: bool,
 }
 
 /// Which files this process follows.
@@ -207,7 +209,8 @@ impl<B: Bus> Reload<B> {
             Ok(false) => return false,
             Ok(true) => {
                 let (folder, had) = (self.folder.clone(), self.rules.had);
-                match beside(move || load_rules(&folder, had)).await {
+                let canary = self.shared.canary;
+                match beside(move || load_rules(&folder, had, canary)).await {
                     Ok(rules) => self.within_budget(Arc::new(rules)).await,
                     Err(refused) => Err(refused),
                 }
@@ -317,12 +320,12 @@ async fn beside<T: Send + 'static>(
 }
 
 /// Rule files that all vanish are a mistake, not a wish for the shipped rules.
-fn load_rules(folder: &Path, had: bool) -> Result<RuleSet, Refused> {
+fn load_rules(folder: &Path, had: bool, canary: bool) -> Result<RuleSet, Refused> {
     let files = config::folder_rules(folder)?;
     if files.is_empty() && had {
         return Err(Refused::Gone);
     }
-    config::load_rules(&files).map_err(Refused::Bad)
+    config::load_rules(&files, canary).map_err(Refused::Bad)
 }
 
 fn load_sources(folder: &Path, had: bool) -> Result<Sources, Refused> {

@@ -36,6 +36,9 @@ pub(super) async fn subscribe(args: args::Subscribe, with: &Invocation) -> Resul
     if !args.keys.is_empty() {
         body["keys"] = json!(args.keys);
     }
+    if !args.natures.is_empty() {
+        body["natures"] = json!(args.natures);
+    }
     if args.expired {
         body["expired"] = json!(true);
     }

@@ -1,6 +1,7 @@
 //! `wirebell.yaml`, its variables and flags.
 
 mod access;
+mod canary;
 mod egress;
 mod shown;
 
@@ -23,11 +24,12 @@ use crate::rules;
 use crate::rules::Level;
 use crate::rules::Problem;
 use crate::rules::yaml;
+use crate::worker::canary::Schedule;
 
 /// The file of defaults, as problems and origins name it.
 const SHIPPED: &str = "the defaults";
 /// Every setting, by its path.
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 28] = [
     "listen",
     "open",
     "tokens",
@@ -54,6 +56,8 @@ const KEYS: [&str; 26] = [
     "delivery.ttl_info",
     "delivery.ttl_warning",
     "delivery.ttl_critical",
+    "canary.every",
+    "canary.within",
 ];
 
 pub use shown::Shown;
@@ -100,6 +104,8 @@ pub struct Settings {
     pub host_in_flight: usize,
     /// Longest waits of events, where a subscription does not say.
     pub ttls: Ttls,
+    /// When a canary flies; never, where there is none.
+    pub canary: Option<Schedule>,
 }
 
 /// A NATS server.
@@ -250,6 +256,7 @@ impl Layered<'_> {
         let critical = self.ttl("delivery.ttl_critical");
         let policy = self.policy();
         let authorities = self.authorities();
+        let canary = self.canary();
         let connects = self.number("egress.connects_per_host", 1, 10_000);
         let nats = self.nats();
         let log_json = match self.text("log_format").as_str() {
@@ -288,6 +295,7 @@ impl Layered<'_> {
             max_in_flight: max_in_flight?,
             host_in_flight: host_in_flight?,
             ttls: Ttls { info: info?, warning: warning?, critical: critical? },
+            canary: canary?,
         })
     }
 
@@ -424,7 +432,7 @@ pub(crate) mod tests {
                     \x20 ttl_info: 60d\nlog_format: xml\n\
                     egress: {connects_per_host: 0, ca_file: nowhere.pem}\n\
                     tokens: [desk:reed:secret-secret]\ntokens_file: missing.tokens\n\
-                    token_rate: -1\n";
+                    token_rate: -1\ncanary: {every: 5s}\n";
         let problems = settings(file, &[("WIREBELL_EGRESS_ALLOW", "10.0.0.0/99")]).unwrap_err();
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
         let all = all.join("\n");
@@ -441,6 +449,7 @@ pub(crate) mod tests {
             "0 to 100000",
             "reed",
             "missing.tokens",
+            "canary.every is \"5s\"",
         ] {
             assert!(all.contains(part), "{part} in {all}");
         }

@@ -158,6 +158,11 @@ impl SourceId {
         Self("push".to_owned())
     }
 
+    /// The source of the canary's articles.
+    pub fn canary() -> Self {
+        Self("canary".to_owned())
+    }
+
     /// The source of an operator's own decisions.
     pub fn operator() -> Self {
         Self("operator".to_owned())

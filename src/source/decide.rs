@@ -33,7 +33,7 @@ pub enum Decision {
 /// The source and id of a draft.
 pub fn identify(draft: &Draft, origin: &Origin) -> Result<(SourceId, ArticleId), Reason> {
     let source = draft.source.clone().unwrap_or_else(|| origin.source.clone());
-    if source == SourceId::operator() {
+    if [SourceId::operator(), SourceId::canary()].contains(&source) {
         return Err(Reason::Reserved(source));
     }
     // A CAP message that cancels others needs no words.

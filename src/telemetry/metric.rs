@@ -18,6 +18,16 @@ pub const PAGES: &str = "wirebell_pages_total";
 pub const FEEDS_FAILING: &str = "wirebell_feeds_failing";
 /// Feeds without news for longer than they should be.
 pub const FEEDS_SILENT: &str = "wirebell_feeds_silent";
+/// When the last canary was due that was sent.
+pub const CANARY_SENT: &str = "wirebell_canary_sent_timestamp_seconds";
+/// From one canary to the next.
+pub const CANARY_EVERY: &str = "wirebell_canary_every_seconds";
+/// When a canary last arrived everywhere.
+pub const CANARY_ARRIVED: &str = "wirebell_canary_arrived_timestamp_seconds";
+/// Endpoints that the last canary did not reach; 1 where it came to no event.
+pub const CANARY_MISSING: &str = "wirebell_canary_missing";
+/// From a canary's article to its arrival everywhere.
+pub const CANARY_SECONDS: &str = "wirebell_canary_seconds";
 /// Duration of a poll.
 pub const FEED_POLL_SECONDS: &str = "wirebell_feed_poll_seconds";
 /// Time to match one article against all rules.

@@ -18,7 +18,7 @@ rules:
 /// The story passes, or the failure says which step does not.
 fn told(steps: &str) {
     let text = format!("{HEAD}{steps}");
-    if let Err(problems) = load_rules(&[("story.yaml".to_owned(), text)]) {
+    if let Err(problems) = load_rules(&[("story.yaml".to_owned(), text)], false) {
         panic!("{}", problems[0]);
     }
 }

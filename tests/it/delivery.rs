@@ -1,5 +1,6 @@
 //! Notifiers in this process, on either backend, against receivers of every kind.
 
+mod canary;
 mod hook;
 mod recovery;
 mod sharing;

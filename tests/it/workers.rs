@@ -87,7 +87,7 @@ impl Worker {
 }
 
 /// Waits until every shard has a cursor: a first-ever one starts at the end of the log.
-async fn wait_for_cursors<B: Bus>(bus: &B) {
+pub(crate) async fn wait_for_cursors<B: Bus>(bus: &B) {
     wait_until("cursors", async || {
         let leases = again(|| bus.list(Bucket::Leases, "rules")).await;
         let has_cursor = |value: &Bytes| {

@@ -6,18 +6,22 @@ use crate::bus::Bucket;
 use crate::bus::Bus;
 use crate::bus::Entry;
 use crate::bus::Error;
+use crate::bus::Stream;
+use crate::clock::Clock;
 use crate::delivery::Delivery;
+use crate::model::Time;
 use crate::model::names;
 use crate::source::poll::State;
 use crate::telemetry::logs::chain;
+use crate::worker::canary::Schedule;
 
 /// Most feeds or endpoints named in a finding.
 const NAMED: usize = 5;
 /// A feed that failed so often in a row is in trouble, and not merely unlucky.
 const FAILURES: u32 = 3;
 
-/// What is on record of feeds and of endpoints.
-pub(super) async fn examine<B: Bus>(bus: &B) -> Vec<Finding> {
+/// What is on record of feeds, of endpoints and of the canary.
+pub(super) async fn examine<B: Bus>(bus: &B, canary: Option<Schedule>) -> Vec<Finding> {
     let failed = |what, error: &Error| Finding::new(what, Level::Bad, chain(error), "");
     let feeds = match bus.list(Bucket::Feeds, "").await {
         Ok(listing) => feeds(listing.entries),
@@ -27,7 +31,38 @@ pub(super) async fn examine<B: Bus>(bus: &B) -> Vec<Finding> {
         Ok(listing) => endpoints(listing.entries),
         Err(error) => failed("endpoints", &error),
     };
-    vec![feeds, endpoints]
+    let canary = match canary {
+        Some(schedule) => last_canary(bus, schedule).await,
+        None => {
+            let detail = "does not fly; `canary.every` has it try the whole path now and then";
+            Ok(Finding::new("canary", Level::Good, detail, ""))
+        }
+    };
+    vec![feeds, endpoints, canary.unwrap_or_else(|error| failed("canary", &error))]
+}
+
+/// What became of the last canary.
+async fn last_canary<B: Bus>(bus: &B, schedule: Schedule) -> Result<Finding, Error> {
+    let now = Time::from_millis(Clock::System.now_ms());
+    let newest = schedule.last(now);
+    for canary in [newest, schedule.before(newest)] {
+        if !canary.was_sent(bus).await? {
+            continue;
+        }
+        let opened = bus.last(Stream::Events, &canary.event_subject()).await?.is_some();
+        let (level, detail, remedy) = if opened {
+            (Level::Good, format!("the one of {} opened its alert", canary.0), "")
+        } else if now.since(canary.0) < schedule.within {
+            (Level::Good, format!("the one of {} is under way", canary.0), "")
+        } else {
+            let remedy = "see that a rules worker runs, with the same settings, and keeps up";
+            (Level::Bad, format!("no alert came of the one of {}", canary.0), remedy)
+        };
+        return Ok(Finding::new("canary", level, detail, remedy));
+    }
+    let detail = format!("none was sent since {}", schedule.before(newest).0);
+    let remedy = "see that an ingest worker runs with these settings";
+    Ok(Finding::new("canary", Level::Warning, detail, remedy))
 }
 
 fn feeds(entries: Vec<Entry>) -> Finding {

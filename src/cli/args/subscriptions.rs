@@ -25,6 +25,9 @@ pub(in crate::cli) struct Subscribe {
     /// Also alerts that expire for want of news
     #[arg(long)]
     pub(in crate::cli) expired: bool,
+    /// Nature asked for: actual, exercise or test; can be said more than once [default: actual]
+    #[arg(long = "nature", value_name = "NATURE")]
+    pub(in crate::cli) natures: Vec<String>,
     /// Give up events that waited so long, such as 2h
     #[arg(long, value_name = "DURATION")]
     pub(in crate::cli) ttl: Option<String>,
