@@ -4,6 +4,9 @@
 mod runner;
 mod start;
 
+use std::io::Read;
+use std::io::Write;
+
 use serde_json::Value;
 use serde_json::json;
 use wirebell::clock::Clock;
@@ -141,10 +144,39 @@ fn keeps_order(receiver: &Started, secret: &str, hooks: &[Hook]) {
 /// A restart forgets nothing, and both keys verify while one turns.
 fn restarts(kit: &Kit, running: &Running, hooks: &[Hook]) {
     let secret = &running.secret;
-    let receiver = kit.start(running, &format!("{OTHER} {secret}"));
+    let receiver = kit.start(&running.api, &format!("{OTHER} {secret}"));
     assert_eq!(again(&hooks[5], receiver.port), 204);
     assert_eq!(acted(&receiver, OTHER, 5), [] as [Value; 0], "a repeat from before the restart");
     assert_eq!(acted(&receiver, secret, 6), [] as [Value; 0], "the old key too");
+}
+
+/// A gap that cannot be pulled holds nothing up, and what was in it is acted on where it comes.
+fn goes_on(kit: &Kit, secret: &str, hooks: &[Hook]) {
+    let receiver = kit.start(&broken_log(), secret);
+    for (n, sequence) in [(7, 9), (8, 8)] {
+        let mut body = hooks[5].json();
+        let event = &mut body["data"]["event"];
+        (event["id"], event["sequence"]) = (json!(format!("evt_{n}")), json!(sequence));
+        let id = format!("evt_{n}-{}", event["subscription"].as_str().unwrap());
+        let body = body.to_string().into_bytes();
+        assert_eq!(Sent { secret, id: &id, body: &body, off: 0 }.to(receiver.port), 204);
+        assert_eq!(sequences(&acted(&receiver, secret, n)), [sequence]);
+    }
+}
+
+/// Where an API answers whoever asks with the half of a body.
+fn broken_log() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 1_024];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"data\": [");
+        }
+    });
+    format!("http://127.0.0.1:{port}")
 }
 
 /// What Wirebell sends by itself arrives.
@@ -166,11 +198,12 @@ fn takes_the_real_thing(receiver: &Started, running: &Running) {
 async fn keeps_the_contract(kit: Option<Kit>) {
     let Some(kit) = kit else { return };
     let (running, hooks) = six().await;
-    let receiver = kit.start(&running, &running.secret);
+    let receiver = kit.start(&running.api, &running.secret);
     keeps_order(&receiver, &running.secret, &hooks);
     takes_the_real_thing(&receiver, &running);
     drop(receiver);
     restarts(&kit, &running, &hooks);
+    goes_on(&kit, &running.secret, &hooks);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -191,4 +224,21 @@ async fn the_go_receiver_keeps_the_contract() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rust_receiver_keeps_the_contract() {
     keeps_the_contract(Some(runner::rust())).await;
+}
+
+#[test]
+fn every_file_of_a_receiver_has_fewer_than_a_hundred_lines() {
+    let folders = std::fs::read_dir(runner::source("")).unwrap().map(|entry| entry.unwrap().path());
+    let files = folders.filter(|path| path.is_dir()).flat_map(|path| path.read_dir().unwrap());
+    let counted = files.map(|file| {
+        let path = file.unwrap().path();
+        let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines < 100, "{} has {lines} lines", path.display());
+    });
+    assert_eq!(counted.count(), 7, "Go and Rust have two, and Go its go.mod");
+}
+
+#[test]
+fn the_go_receiver_is_formatted_and_vetted() {
+    runner::check_go();
 }

@@ -4,7 +4,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SECRETS = os.environ["WIREBELL_SECRET"].split()  # two while the key turns
 API = os.environ.get("WIREBELL_API", "http://127.0.0.1:8080")
-TOKEN = os.environ.get("WIREBELL_TOKEN")
+TOKEN = os.environ.get("WIREBELL_TOKEN", "")
 STATE = os.environ.get("WIREBELL_STATE", "receiver-state.json")
 PLACE = (os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "9000")))
 work = queue.Queue(10_000)
@@ -54,19 +54,12 @@ class Hook(BaseHTTPRequestHandler):
         self.send_header("content-length", "0")
         self.end_headers()
 
-def pull(subscription, after, before):
-    """What lies between two sequences, from Wirebell's log."""
-    headers = {"authorization": f"Bearer {TOKEN}"} if TOKEN else {}
-    while after + 1 < before:
-        url = f"{API}/v1/subscriptions/{subscription}/events?after={after}&limit=500"
-        asked = urllib.request.Request(url, headers=headers)
-        with urllib.request.urlopen(asked, timeout=20) as answer:
-            page = json.load(answer)["data"]
-        page = [one for one in page if one["data"]["event"]["sequence"] < before]
-        if not page:
-            return
-        yield from page
-        after = page[-1]["data"]["event"]["sequence"]
+def pull(subscription, after):
+    """Asks Wirebell's log for the event that follows a sequence."""
+    url = f"{API}/v1/subscriptions/{subscription}/events?after={after}&limit=1"
+    asked = urllib.request.Request(url, headers={"authorization": f"Bearer {TOKEN}"})
+    with urllib.request.urlopen(asked, timeout=20) as answer:
+        return json.load(answer)["data"][0]
 
 def once(state, body):
     event = body["data"]["event"]
@@ -81,19 +74,24 @@ def once(state, body):
         json.dump(state, file)
     os.replace(STATE + ".new", STATE)  # after the act: a crash in between acts twice, never not
 
-def worker(state):
-    while body := work.get():
-        event = body["data"]["event"]
+def take(state, body):
+    """Acts on what is missing before a body, then on the body."""
+    event = body["data"]["event"]
+    # Nothing is missing before the first event of a subscription.
+    done = state["done"].get(event["subscription"], event["sequence"])
+    while done + 1 < event["sequence"]:
         try:
-            if done := state["done"].get(event["subscription"]):  # the first that comes begins
-                for missed in pull(event["subscription"], done, event["sequence"]):
-                    once(state, missed)
-        except (OSError, ValueError) as error:  # go on: a gap must not hold up an alarm
-            print(f"something before {event['sequence']} is missing: {error}", file=sys.stderr)
-        once(state, body)
+            missed = pull(event["subscription"], done)
+        except Exception as error:  # go on: a gap must not hold up an alarm
+            print(f"something before {event['sequence']} is missing: {error!r}", file=sys.stderr)
+            break
+        once(state, missed)
+        done = missed["data"]["event"]["sequence"]
+    once(state, body)
 
 state = json.load(open(STATE)) if os.path.exists(STATE) else {"seen": [], "done": {}}
 server = ThreadingHTTPServer(PLACE, Hook)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(f"listening on port {server.server_address[1]}", file=sys.stderr, flush=True)
-worker(state)  # where it fails, the process ends
+while True:
+    take(state, work.get())  # where it fails, the process ends

@@ -10,6 +10,7 @@ type Body = { type: string; data: { event: Event; alert: { title: string } | nul
 
 const env = process.env;
 const secrets = (env.WIREBELL_SECRET ?? "").split(" ").filter(Boolean); // two while the key turns
+if (secrets.length === 0) throw new Error("WIREBELL_SECRET is not set");
 const api = env.WIREBELL_API ?? "http://127.0.0.1:8080";
 const file = env.WIREBELL_STATE ?? "receiver-state.json";
 let [work, waiting] = [Promise.resolve(), 0]; // one after the other
@@ -45,20 +46,14 @@ function verified(headers: IncomingHttpHeaders, body: Buffer): boolean {
 
 const webhookId = (event: Event): string => `${event.id}-${event.subscription}`;
 
-// What lies between two sequences, from Wirebell's log.
-async function* pull(subscription: string, after: number, before: number): AsyncGenerator<Body> {
-  const token = env.WIREBELL_TOKEN;
-  const headers = new Headers(token ? { authorization: `Bearer ${token}` } : {});
-  while (after + 1 < before) {
-    const url = `${api}/v1/subscriptions/${subscription}/events?after=${after}&limit=500`;
-    const answer = await fetch(url, { headers, signal: AbortSignal.timeout(20_000) });
-    if (!answer.ok) throw new Error(`${url} answers ${answer.status}`);
-    const { data } = (await answer.json()) as { data: Body[] };
-    const page = data.filter((one) => one.data.event.sequence < before);
-    if (page.length === 0) return;
-    yield* page;
-    after = page[page.length - 1].data.event.sequence;
-  }
+// Asks Wirebell's log for the event that follows a sequence.
+async function pull(subscription: string, after: number): Promise<Body> {
+  const url = `${api}/v1/subscriptions/${subscription}/events?after=${after}&limit=1`;
+  const headers = { authorization: `Bearer ${env.WIREBELL_TOKEN ?? ""}` };
+  const answer = await fetch(url, { headers, signal: AbortSignal.timeout(20_000) });
+  const page = (await answer.json()) as { data?: Body[] };
+  if (!page.data?.length) throw new Error(`${url} answers ${answer.status}`);
+  return page.data[0];
 }
 
 async function once(body: Body): Promise<void> {
@@ -72,14 +67,18 @@ async function once(body: Body): Promise<void> {
   renameSync(`${file}.new`, file); // after the act: a crash in between acts twice, never not
 }
 
+// Acts on what is missing before a body, then on the body.
 async function take(body: Body): Promise<void> {
   waiting -= 1;
   const { subscription, sequence } = body.data.event;
-  const done = state.done[subscription]; // none: the first that comes begins
-  try {
-    if (done) for await (const missed of pull(subscription, done, sequence)) await once(missed);
-  } catch (error) { // go on with what is there: a gap must not hold up an alarm
-    console.error(`something before ${sequence} is missing: ${error}`);
+  let done = state.done[subscription] ?? sequence; // none: the first that comes begins
+  while (done + 1 < sequence) {
+    const missed = await pull(subscription, done).catch((error) => {
+      console.error(`something before ${sequence} is missing: ${error}`);
+    });
+    if (!missed) break; // go on with what is there: a gap must not hold up an alarm
+    await once(missed);
+    done = missed.data.event.sequence;
   }
   await once(body);
 }

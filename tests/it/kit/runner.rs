@@ -12,8 +12,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::running::Running;
-
 /// Longest wait for a line.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -36,12 +34,13 @@ impl Kit {
         Self { program: program.iter().map(|part| (*part).to_owned()).collect(), folder }
     }
 
-    pub(super) fn start(&self, running: &Running, secrets: &str) -> Started {
+    /// Pulls from this API.
+    pub(super) fn start(&self, api: &str, secrets: &str) -> Started {
         let mut command = Command::new(&self.program[0]);
         command
             .args(&self.program[1..])
             .env("WIREBELL_SECRET", secrets)
-            .env("WIREBELL_API", &running.api)
+            .env("WIREBELL_API", api)
             .env("WIREBELL_STATE", self.folder.path().join("state.json"))
             .env("PORT", "0")
             .env_remove("WIREBELL_TOKEN")
@@ -97,7 +96,7 @@ impl Drop for Started {
     }
 }
 
-fn source(path: &str) -> PathBuf {
+pub(super) fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/receivers").join(path)
 }
 
@@ -156,9 +155,20 @@ pub(super) fn go() -> Option<Kit> {
     }
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("receiver");
-    let file = source("go/receiver.go");
-    done(Command::new("go").args(["build", "-o", text(&program), text(&file)]));
+    let mut build = Command::new("go");
+    done(build.current_dir(source("go")).args(["build", "-o", text(&program), "."]));
     Some(Kit::new(&[text(&program)], folder))
+}
+
+/// What Go's own tools say against the receiver: nothing.
+pub(super) fn check_go() {
+    if version("go", "version").is_none() {
+        skipped("Go receiver's form: there is no go here");
+        return;
+    }
+    let badly = Command::new("gofmt").arg("-d").arg(source("go")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&badly.stdout), "", "not as gofmt writes it");
+    done(Command::new("go").current_dir(source("go")).args(["vet", "."]));
 }
 
 /// Built as the tests are, where it is not yet.
