@@ -37,8 +37,8 @@ struct Has {
     whole: bool,
 }
 
-/// Every kind with every severity, with and without what may be absent; exercises, tests, and as
-/// many articles as an event can have.
+/// Every kind with every severity, with and without what may be absent, and as an exercise and a
+/// test; and as many articles as an event can have.
 pub(super) fn all() -> Vec<Event> {
     let mut events = Vec::new();
     for kind in EventKind::ALL {
@@ -47,10 +47,10 @@ pub(super) fn all() -> Vec<Event> {
             let articles = if whole { 1 + n } else { 0 };
             events.push(event(kind, Has { severity, nature: Nature::Actual, articles, whole }));
         }
-    }
-    for nature in [Nature::Exercise, Nature::Test] {
-        let has = Has { severity: Severity::Critical, nature, articles: 1, whole: true };
-        events.push(event(EventKind::Opened, has));
+        for nature in [Nature::Exercise, Nature::Test] {
+            let has = Has { severity: Severity::Critical, nature, articles: 1, whole: true };
+            events.push(event(kind, has));
+        }
     }
     let (severity, nature) = (Severity::Critical, Nature::Actual);
     let has = Has { severity, nature, articles: MAX_ARTICLES, whole: true };
@@ -104,7 +104,10 @@ fn event(kind: EventKind, has: Has) -> Event {
             severity: has.severity,
             status: kind.leaves(),
             nature: has.nature,
-            confirmation: Confirmation::Unconfirmed,
+            confirmation: match kind {
+                EventKind::Confirmed => Confirmation::Confirmed,
+                _ => Confirmation::Unconfirmed,
+            },
             independent_sources: 2,
             opened_at: at,
             updated_at: at,

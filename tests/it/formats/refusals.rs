@@ -69,10 +69,17 @@ const REFUSED: &[Case<'static>] = &[
     ("an include", "{% include 'x' %}", TEXT, (Some(1), None), "this is no template"),
     ("loops", LOOPS, TEXT, (Some(1), None), "more work than a template may"),
     ("replacing", REPLACED, TEXT, (Some(1), None), "more work than a template may"),
+    (
+        "slices",
+        "{{ headline }}\n{{ lead[:20] }}",
+        TEXT,
+        (Some(2), Some(1)),
+        "truncate(20) shortens a text",
+    ),
     ("repeating", "{{ 'x' * 1000000000 }}", TEXT, (Some(1), None), "added or multiplied"),
     (
         "too much",
-        "{{ headline }}{% for n in range(9999) %}12345678{% endfor %}",
+        "{{ headline }}{% for n in range(2000) %}1234567812345678123456781234567812345678{% endfor %}",
         TEXT,
         (Some(1), None),
         "more than 64 KiB",
@@ -106,6 +113,28 @@ const REFUSED: &[Case<'static>] = &[
         (None, None),
         "begin with {{ headline }}",
     ),
+    (
+        "nothing of an exercise that ends",
+        "{% if type == 'alert.ended' %}{{ alert.key }} is over{% else %}{{ headline }}{% endif %}",
+        TEXT,
+        (None, None),
+        "begin with {{ headline }}",
+    ),
+    (
+        "a wrong field of what is confirmed",
+        "{{ headline }}{% for a in articles %}{% if alert.confirmation == 'confirmed' %}\
+            {{ a.sourze }}{% endif %}{% endfor %}",
+        TEXT,
+        (Some(1), None),
+        "did you mean source?",
+    ),
+    (
+        "a wrong field of what is shortened",
+        "{{ headline }}{% for a in articles %}{% if shortened %}{{ a.sourze }}{% endif %}{% endfor %}",
+        TEXT,
+        (Some(1), None),
+        "did you mean source?",
+    ),
     ("no content type", "{{ headline }}", "json", (None, None), "no content type"),
     (
         "a header of its own",
@@ -122,7 +151,20 @@ fn a_template_that_cannot_always_work_is_refused_with_place_and_remedy() {
     let nested =
         format!("{}{{{{ lead }}}}{}", "{% if true %}".repeat(400), "{% endif %}".repeat(400));
     let long = "x".repeat(MAX_TEXT + 1);
-    let made: [Case<'_>; 3] = [
+    // Each step is one of the engine's, and walks through a million letters.
+    let walks = format!(
+        "{{{{ headline }}}}{{% set x = 'abcdefghij' %}}{}\
+            {{% for n in range(8000) %}}{{% set y = x[-1] %}}{{% endfor %}}",
+        "{% set x = x ~ x %}".repeat(17)
+    );
+    let made: [Case<'_>; 4] = [
+        (
+            "walks through a long text",
+            &walks,
+            TEXT,
+            (Some(1), None),
+            "more work than a template may",
+        ),
         ("doubling", &doubling, TEXT, (Some(1), None), "more work than a template may"),
         ("nesting", &nested, TEXT, (Some(1), None), ""),
         ("a long text", &long, TEXT, (None, None), "at most 16 KiB"),
@@ -174,11 +216,29 @@ fn chains() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// A list that holds twice the list before it, and so on: as many as still end where they are taken.
+fn mapped(value: &str) -> String {
+    let step = format!("{{% set k = {value}|list %}}");
+    format!("{{% set l = [none, none] %}}{{% set k = [1] %}}{}{{{{ k == k }}}}", step.repeat(12))
+}
+
 fn lists() -> Vec<(&'static str, String)> {
     vec![
         ("lists by set", format!("{{% set x=[1] %}}{}{{{{ x }}}}", chain("{%set x=[x]%}"))),
         ("equal lists", format!("{{% set x=[1] %}}{}{{{{ x == x }}}}", chain("{%set x=[x]%}"))),
         ("JSON lists", format!("{{% set x=[1] %}}{}{{{{ x|tojson }}}}", chain("{%set x=[x]%}"))),
+        ("lists by map", mapped("l|map('default', k, true)")),
+        (
+            "a long text in each element",
+            "{% set x = 'abcdefghij' %}{% for n in range(1) %}{% set x = x ~ x ~ x ~ x ~ x ~ x %}\
+                {% set x = x ~ x ~ x ~ x ~ x ~ x ~ x %}{{ 'e'|replace('a', \
+                range(9)|map(attribute='x', default=x)) }}{% endfor %}"
+                .to_owned(),
+        ),
+        ("lists for no number", mapped("l|map('int', k)")),
+        ("lists by a made name", mapped("l|map('def' ~ 'ault', k, true)")),
+        ("lists by map in map", mapped("l|map('map', 'default', k, true)")),
+        ("lists by what is missing", mapped("l|map(attribute='x', default=k)")),
         ("sums by set", format!("{{% set x=[1] %}}{}{{{{ x }}}}", chain("{%set x=x+x%}"))),
         (
             "a namespace",

@@ -4,7 +4,7 @@
 //! long one would exhaust the stack and end the process: so a tag has few words. And a list that
 //! holds another one several times, and so on, is written in a few words and takes for ever to be
 //! written out, which no fuel pays for: so new lists hold constants only, and nothing is multiplied
-//! or added.
+//! or added. A slice walks through a whole text for the price of one step: so there are none.
 
 use crate::delivery::format::template::MAX_TEXT;
 use crate::delivery::format::template::Refusal;
@@ -178,6 +178,9 @@ impl Tag {
                 self.open.pop();
             }
             '{' => self.refuse("a template makes no maps: write JSON outside of the tags"),
+            ':' => self.refuse(
+                "nothing is sliced: truncate(20) shortens a text, loop.index counts in a list",
+            ),
             '+' | '*' => self.refuse("nothing is added or multiplied: ~ joins texts"),
             '|' | '~' | '.' if in_list => self.refuse("a list holds constants only"),
             ',' => match self.open.last() {
@@ -235,11 +238,14 @@ mod tests {
             "{{ [1 .x] }}",
             "{{ ['a'|list] }}",
             "{% if [a] %}",
+            "{{ x[:9] }}",
+            "{{ x[9:][0] }}",
+            "{% set y = x [::2] %}",
         ] {
             assert!(judge(text).is_err(), "{text}");
         }
         for text in [
-            "{ } {{ '#}' }} {# it's #} { % raw %}",
+            "{ } {{ '#}' }} {# it's: #}: { % raw %}",
             "{% for k, v in alert|items %}{{ k ~ ': ' ~ v }}{% endfor %}",
             "{% if type in ['alert.opened', \"alert.ended\", 1, -2, none] %}",
             "{{ articles[0].evidence[-1].text|replace('a', 'b')|truncate(20) }}",

@@ -42,13 +42,17 @@ pub fn check(template: &Template) -> Result<(), Refusal> {
     // The one with the most first: a template that does too much is found at once.
     events.rotate_right(1);
     if let Some(first) = events.first() {
-        unknown(template, &scope::of(&telling(Told::Event(first)), MAX_ARTICLES))?;
+        let told = telling(Told::Event(first));
+        unknown(template, &scope::of(&told, MAX_ARTICLES))?;
+        one(template, &told, MAX_ARTICLES)?;
+        // As where all articles would be too much.
+        one(template, &told, 1)?;
     }
-    for event in &events {
-        one(template, &telling(Told::Event(event)), event.alert.nature)?;
+    for event in events.iter().skip(1) {
+        one(template, &telling(Told::Event(event)), MAX_ARTICLES)?;
     }
     let ping = Told::Ping { id: "evt_example", at: Time::from_millis(0) };
-    one(template, &telling(ping), Nature::Test)
+    one(template, &telling(ping), MAX_ARTICLES)
 }
 
 fn anywhere(message: String) -> Refusal {
@@ -71,10 +75,10 @@ pub fn judge_type(content_type: &str) -> Result<(), Refusal> {
     Err(anywhere(message))
 }
 
-fn one(template: &Template, telling: &Telling<'_>, nature: Nature) -> Result<(), Refusal> {
+fn one(template: &Template, telling: &Telling<'_>, articles: usize) -> Result<(), Refusal> {
     let mut env = template::environment(&template.content_type);
     env.set_debug(true);
-    let names = scope::of(telling, MAX_ARTICLES);
+    let names = scope::of(telling, articles);
     let text = template.text.as_str();
     let with_place = |error: Error| {
         let refusal = template::refusal(&error, Some(text));
@@ -95,6 +99,10 @@ fn one(template: &Template, telling: &Telling<'_>, nature: Nature) -> Result<(),
     if template::is_json(&template.content_type) {
         judge_json(template, telling.kind(), (&output, &spans))?;
     }
+    let nature = match telling.told {
+        Told::Event(event) => event.alert.nature,
+        Told::Ping { .. } => Nature::Test,
+    };
     judge_mark(&output, nature)
 }
 
