@@ -189,9 +189,8 @@ fn lead(event: &Event, late: bool) -> String {
         said.push("This comes late: the alert has closed meanwhile.".to_owned());
     }
     said.push(match event.kind {
-        EventKind::Opened => {
-            format!("New alert, opened {}.", words::when(alert.opened_at))
-        }
+        EventKind::Opened if late => format!("It was opened {}.", words::when(alert.opened_at)),
+        EventKind::Opened => format!("New alert, opened {}.", words::when(alert.opened_at)),
         EventKind::Updated => {
             format!("{} on {named}.", words::count(reports, "new report", "new reports"))
         }

@@ -148,7 +148,7 @@ pub(super) fn told(
 ) -> Result<Message, format::Unrenderable> {
     let subscription = subscription();
     let sequence = if matches!(told, Told::Ping { .. }) { 0 } else { 17 };
-    let to = Address { subscription: &subscription, sequence, late: false };
+    let to = Address { subscription: &subscription, sequence, late: over };
     format::render(&Telling { told, to, over, public_url: PUBLIC }, style)
 }
 
