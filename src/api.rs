@@ -4,11 +4,13 @@
 
 mod alerts;
 pub mod archive;
+mod around;
 mod articles;
 mod attempts;
 mod audit;
 mod backtest;
 mod backward;
+mod condition;
 mod contract;
 mod docs;
 mod events;
@@ -17,6 +19,7 @@ mod history;
 mod index;
 mod limit;
 mod live;
+mod once;
 mod page;
 mod pages;
 mod probes;
@@ -29,9 +32,12 @@ mod sources;
 mod subscriptions;
 mod why;
 mod why_not;
+mod wire;
+mod zip;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -51,6 +57,8 @@ use crate::egress::Policy;
 use crate::rules::RuleSet;
 use crate::telemetry::Board;
 
+use problem::Problem;
+
 pub use guard::Access;
 pub use guard::TooOpen;
 pub use index::Index;
@@ -60,6 +68,8 @@ pub use subscriptions::managed;
 const MAX_PUSH_BYTES: usize = 16 * 1024 * 1024;
 /// Largest other request.
 const MAX_ADMIN_BYTES: usize = 1024 * 1024;
+/// How many times as long a request may take that brings so much, or reads the archive.
+const LONGER: u32 = 10;
 /// Largest form of a page.
 const MAX_FORM_BYTES: usize = 16 * 1024;
 
@@ -82,6 +92,10 @@ pub struct Settings {
     pub definitions: watch::Receiver<managed::Definitions>,
     /// Base of links in webhook bodies, without a slash at its end.
     pub public_url: String,
+    /// Total time of a request until its answer begins.
+    pub request_timeout: Duration,
+    /// No other process writes to the bus.
+    pub sole: bool,
 }
 
 /// Why the api cannot serve.
@@ -111,6 +125,8 @@ struct Shared<B> {
     index: Index,
     /// Where subscribers who pull have got to in the log.
     pulled: subscriptions::Pulled,
+    /// What is carried out under keys.
+    running: once::Running,
     /// Those who listen to events.
     listeners: Arc<Semaphore>,
     /// One backtest at a time: it takes a core.
@@ -137,6 +153,7 @@ pub async fn run<B: Bus>(
     let with = (settings.clock.clone(), settings.board.clone());
     let shared = Arc::new(Shared {
         bus: bus.clone(),
+        running: once::Running::new(settings.sole),
         settings,
         index: index.clone(),
         pulled: subscriptions::Pulled::default(),
@@ -145,7 +162,7 @@ pub async fn run<B: Bus>(
         stop: stop.clone(),
     });
     let board = shared.settings.board.clone();
-    let serving = axum::serve(listener, router(shared)).with_graceful_shutdown({
+    let serving = axum::serve(wire::Wire(listener), router(shared)).with_graceful_shutdown({
         let stop = stop.clone();
         async move { stop.cancelled().await }
     });
@@ -164,18 +181,24 @@ pub async fn run_probes(
     metrics: PrometheusHandle,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    axum::serve(listener, probes::router(board, metrics))
+    let router = around::surrounded(around::dressed(probes::router(board, metrics)));
+    axum::serve(wire::Wire(listener), router)
         .with_graceful_shutdown(async move { stop.cancelled().await })
         .await
         .map_err(Error::Serve)
 }
 
 fn router<B: Bus>(shared: App<B>) -> Router {
+    let usual = shared.settings.request_timeout;
+    let within = |limit| middleware::from_fn_with_state(limit, around::within);
+    let once = || middleware::from_fn_with_state(shared.clone(), once::once::<B>);
     let articles = Router::new()
         .route("/v1/articles", post(articles::push::<B>).get(articles::list::<B>))
         .route("/v1/articles/{id}", get(articles::show::<B>))
         .route("/v1/rules/backtest", post(backtest::backtest::<B>))
-        .layer(DefaultBodyLimit::max(MAX_PUSH_BYTES));
+        .layer(once())
+        .layer(DefaultBodyLimit::max(MAX_PUSH_BYTES))
+        .layer(within(usual.saturating_mul(LONGER)));
     let admin = Router::new()
         .route("/v1/alerts", get(alerts::list::<B>))
         .route("/v1/alerts/{id}", get(alerts::show::<B>))
@@ -190,8 +213,10 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .route("/v1/sources", get(sources::list::<B>))
         .route("/v1/topics", get(alerts::topics::<B>))
         .route("/v1/audit", get(audit::list::<B>))
-        .layer(DefaultBodyLimit::max(MAX_ADMIN_BYTES));
-    let subscriptions = subscriptions::router();
+        .layer(once())
+        .layer(DefaultBodyLimit::max(MAX_ADMIN_BYTES))
+        .layer(within(usual));
+    let subscriptions = subscriptions::router(&shared);
     let (access, clock) = (shared.settings.access.clone(), shared.settings.clock.clone());
     let door = signin::Door {
         access: access.clone(),
@@ -202,11 +227,12 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .route("/signin", get(signin::page).post(signin::enter))
         .route("/signout", post(signin::leave))
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
+        .layer(within(usual))
         .with_state(door);
     let auditing = middleware::from_fn_with_state(shared.clone(), audit::note::<B>);
     let probes = probes::router(shared.settings.board.clone(), shared.settings.metrics.clone());
     let pages = pages::router(shared.clone());
-    Router::new()
+    let served = Router::new()
         .merge(articles)
         .merge(admin)
         .merge(subscriptions)
@@ -215,11 +241,16 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .merge(pages)
         .merge(signing_in)
         .merge(docs::router())
-        .merge(probes)
-        .fallback(problem::no_such_path)
-        .method_not_allowed_fallback(problem::no_such_method)
-        .layer(middleware::from_fn(move |request, next| {
-            guard::check((access.clone(), clock.now_ms().div_euclid(1000)), request, next)
-        }))
-        .layer(middleware::from_fn(problem::count))
+        .merge(probes);
+    let guarded = around::dressed(served).layer(middleware::from_fn(move |request, next| {
+        guard::check((access.clone(), clock.now_ms().div_euclid(1000)), request, next)
+    }));
+    around::surrounded(guarded)
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Problem> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| history::broken(&format!("the system has no randomness: {error}")))?;
+    Ok(bytes)
 }

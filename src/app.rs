@@ -291,6 +291,8 @@ fn start_api<B: Bus>(
         metrics: parts.metrics.clone(),
         definitions: parts.live.definitions.subscribe(),
         public_url: settings.public_url.clone(),
+        request_timeout: settings.request_timeout,
+        sole: parts.sole,
     };
     let (bus, stop) = (parts.bus.clone(), stop.clone());
     tracing::info!(address = %listen, "API listens");

@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -15,9 +14,12 @@ use crate::api::App;
 use crate::api::history;
 use crate::api::history::Past;
 use crate::api::history::Way;
+use crate::api::once::Call;
+use crate::api::once::Once;
 use crate::api::page;
 use crate::api::problem::Fault;
 use crate::api::problem::Json;
+use crate::api::problem::Path;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::bus::Bus;
@@ -27,6 +29,7 @@ use crate::model::Event;
 use crate::model::Mode;
 use crate::model::SubscriptionId;
 use crate::model::Time;
+use crate::model::Topic;
 use crate::model::event::AlertView;
 use crate::model::event::Status;
 use crate::source::direct;
@@ -39,7 +42,7 @@ const MAX_REASON_CHARS: usize = 500;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
-    topic: Option<String>,
+    topic: Option<Topic>,
     status: Option<Status>,
     since: Option<String>,
     cursor: Option<String>,
@@ -70,7 +73,7 @@ pub(super) async fn list<B: Bus>(
         .map_err(|_| wrong("cursor", "take next_cursor of the page before".to_owned()))?
         .unwrap_or(u64::MAX);
     let wanted = |view: &AlertView| {
-        query.topic.as_deref().is_none_or(|t| t == view.topic.as_str())
+        query.topic.as_ref().is_none_or(|t| *t == view.topic)
             && query.status.is_none_or(|s| s == view.status)
             && since.is_none_or(|t| view.updated_at >= t)
     };
@@ -98,7 +101,7 @@ struct Told {
 /// `GET /v1/alerts/{id}`
 pub(super) async fn show<B: Bus>(
     State(app): State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<axum::Json<Value>, Problem> {
     let Past { view, events, .. } = history::past(&app, &id).await?;
     let (told, more_told) = history::told(&app, &events, MAX_TOLD).await?;
@@ -130,32 +133,37 @@ pub(super) struct Decided {
 /// `POST /v1/alerts/{id}/end`
 pub(super) async fn end<B: Bus>(
     State(app): State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
+    Once(call): Once,
     Json(decided): Json<Decided>,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
-    decide(&app, &id, DirectiveKind::End, decided).await
+    decide(&app, &id, (DirectiveKind::End, call), decided).await
 }
 
 /// `POST /v1/alerts/{id}/retract`
 pub(super) async fn retract<B: Bus>(
     State(app): State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
+    Once(call): Once,
     Json(decided): Json<Decided>,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
-    decide(&app, &id, DirectiveKind::Retract, decided).await
+    decide(&app, &id, (DirectiveKind::Retract, call), decided).await
 }
 
 pub(super) async fn decide<B: Bus>(
     app: &App<B>,
     id: &str,
-    kind: DirectiveKind,
+    (kind, call): (DirectiveKind, Option<Call>),
     decided: Decided,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
     let reason = short("/reason", &decided.reason)?;
     let by = short("/by", decided.by.as_deref().unwrap_or("operator"))?;
     let Past { view, .. } = history::past(app, id).await?;
     let now = Time::from_millis(app.settings.clock.now_ms());
-    if let Some(why) = refusal(kind, &view, now) {
+    // It may be this very request that closed the alert. Its decision is written once, whatever
+    // happens, and closes no alert twice.
+    let begun = call.is_some_and(|call| call.was_begun());
+    if let Some(why) = refusal(kind, &view, now).filter(|_| !begun) {
         return Err(Problem::new(StatusCode::CONFLICT, why));
     }
     let directive = Directive { kind, alert: view.id, reason, by };

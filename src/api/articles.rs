@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::Path;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -16,9 +15,11 @@ use serde_json::json;
 
 use crate::api::App;
 use crate::api::backward::Look;
+use crate::api::condition::Tag;
 use crate::api::history;
 use crate::api::live;
 use crate::api::problem::Fault;
+use crate::api::problem::Path;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::api::problem::body;
@@ -170,8 +171,8 @@ pub(super) async fn list<B: Bus>(
 ) -> Result<Response, Problem> {
     let source = query.source.map_or_else(|| "*".to_owned(), |s| names::encode(s.as_str()));
     let filter = format!("wb.article.{source}.*");
+    let after = live::position(&app, Stream::Articles, &headers, query.after.as_deref()).await?;
     if live::wanted(&headers) {
-        let after = live::position(&headers, query.after.as_deref())?;
         let tell = |stored: &Stored| Some(("article", listed(stored)?));
         return live::listen(&app, (Stream::Articles, filter), after, tell).await;
     }
@@ -199,9 +200,9 @@ pub(super) struct ShowQuery {
 /// `GET /v1/articles/{id}`
 pub(super) async fn show<B: Bus>(
     State(app): State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
     Query(query): Query<ShowQuery>,
-) -> Result<axum::Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let unknown = || Problem::not_found("article", &id);
     let id = ArticleId::new(id.clone()).map_err(|_| unknown())?;
     let stored =
@@ -211,6 +212,7 @@ pub(super) async fn show<B: Bus>(
         .filter_map(|s| Some((s.seq, serde_json::from_slice(&s.payload).ok()?)))
         .collect();
     let Some((seq, article)) = revisions.last() else { return Err(unknown()) };
+    let first = revisions.first().map_or(0, |(seq, _)| *seq);
     let mut shown = json!(article);
     if let Some(shown) = shown.as_object_mut() {
         let all: Vec<&Article> = revisions.iter().map(|(_, article)| article).collect();
@@ -225,7 +227,12 @@ pub(super) async fn show<B: Bus>(
             shown.insert("decisions".to_owned(), json!(decisions));
         }
     }
-    Ok(axum::Json(shown))
+    if query.explain {
+        return Ok(axum::Json(shown).into_response());
+    }
+    // Revisions are added at one end and go at the other.
+    let tag = Tag::of_numbers(&[*seq, first]);
+    Ok((tag.header(), axum::Json(shown)).into_response())
 }
 
 async fn explain<B: Bus>(

@@ -40,8 +40,8 @@ pub(super) async fn list<B: Bus>(
         outcome.is_none_or(|outcome| outcome == attempt.outcome).then_some(attempt)
     };
     let filter = format!("{}>", Stream::Attempts.prefix());
+    let after = live::position(&app, Stream::Attempts, &headers, query.after.as_deref()).await?;
     if live::wanted(&headers) {
-        let after = live::position(&headers, query.after.as_deref())?;
         let tell = move |stored: &Stored| Some(("attempt", json!(pick(stored)?)));
         return live::listen(&app, (Stream::Attempts, filter), after, tell).await;
     }

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::api::App;
 use crate::api::backward::Look;
 use crate::api::guard::Who;
+use crate::api::once;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::bus::Bus;
@@ -59,9 +60,11 @@ pub(super) async fn note<B: Bus>(
 ) -> Response {
     let Some(mut change) = change(&request) else { return next.run(request).await };
     let response = next.run(request).await;
-    // A page that has done what its form asked for leads on.
+    // A page that has done what its form asked for leads on. An answer that was given before tells
+    // of no change.
     let status = response.status();
-    if !status.is_success() && status != StatusCode::SEE_OTHER {
+    let again = response.headers().contains_key(once::REPLAYED);
+    if again || (!status.is_success() && status != StatusCode::SEE_OTHER) {
         return response;
     }
     change.at = Time::from_millis(app.settings.clock.now_ms());

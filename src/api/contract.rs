@@ -6,6 +6,7 @@
 
 mod call;
 mod news;
+mod parameter;
 mod schemas;
 mod subscribers;
 mod upkeep;
@@ -31,7 +32,12 @@ const TAGS: [(&str, &str); 6] = [
 const ABOUT: &str = "Articles in, alerts and webhooks out.\n\n\
     Errors are `application/problem+json`, with `errors` where fields are at fault. Lists are \
     `{\"data\": […], \"next_cursor\": …}`; a cursor is taken as it was given. A path that is not \
-    there is answered with 404, a method that a path does not know with 405.\n\n\
+    there is answered with 404, a method that a path does not know with 405. Each answer has an \
+    `X-Request-Id`, that of the request where it has a sane one, and the log names it. Answers of \
+    1 KiB or more are compressed for clients that take gzip.\n\n\
+    Sent again under the same `Idempotency-Key` within a day, a request is not carried out a second \
+    time: it is answered as before, with `Idempotent-Replayed: true`. A refusal binds no key: what \
+    was refused may be mended and sent under it. A key counts for the token that it is used with.\n\n\
     Where tokens are in force each call needs one with the scope that it names, or with `admin`, \
     which may do everything. Without tokens only loopback names and the host of `public_url` are \
     served, and nobody needs a token.";

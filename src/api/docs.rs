@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use axum::Router;
 use axum::http::HeaderName;
+use axum::http::HeaderValue;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -12,6 +13,7 @@ use quick_xml::escape::escape;
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::api::condition::Tag;
 use crate::api::contract;
 
 /// Our stylesheet and nothing else.
@@ -29,29 +31,36 @@ pub(super) fn router() -> Router {
         .route("/assets/docs.css", get(style))
 }
 
-type Headers = [(HeaderName, &'static str); 4];
+type Headers = ([(HeaderName, HeaderValue); 1], [(HeaderName, &'static str); 4]);
 
-fn headers(kind: &'static str) -> Headers {
-    [
+fn headers(kind: &'static str, tag: &Tag) -> Headers {
+    let rest = [
         (header::CONTENT_TYPE, kind),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
-    ]
+    ];
+    (tag.header(), rest)
 }
 
 /// `GET /openapi.json`
 async fn document() -> impl IntoResponse {
-    (headers("application/json"), contract::text())
+    static TAG: LazyLock<Tag> = LazyLock::new(|| Tag::of_text(contract::text()));
+    let (tag, headers) = headers("application/json", &TAG);
+    (tag, headers, contract::text())
 }
 
 /// `GET /docs`
 async fn read() -> impl IntoResponse {
-    (headers("text/html; charset=utf-8"), PAGE.as_str())
+    static TAG: LazyLock<Tag> = LazyLock::new(|| Tag::of_text(&PAGE));
+    let (tag, headers) = headers("text/html; charset=utf-8", &TAG);
+    (tag, headers, PAGE.as_str())
 }
 
 async fn style() -> impl IntoResponse {
-    (headers("text/css; charset=utf-8"), STYLE)
+    static TAG: LazyLock<Tag> = LazyLock::new(|| Tag::of_text(STYLE));
+    let (tag, headers) = headers("text/css; charset=utf-8", &TAG);
+    (tag, headers, STYLE)
 }
 
 /// A document in HTML, as far as it goes.

@@ -53,7 +53,7 @@ pub(super) async fn list<B: Bus>(
     headers: HeaderMap,
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, Problem> {
-    let after = live::position(&headers, query.after.as_deref())?;
+    let after = live::position(&app, Stream::Events, &headers, query.after.as_deref()).await?;
     let filter = format!("wb.event.{}.*.*", query.topic.as_ref().map_or("*", Topic::as_str));
     let telling = Telling { public_url: app.settings.public_url.clone(), shadow: query.shadow };
     if live::wanted(&headers) {

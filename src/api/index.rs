@@ -66,12 +66,15 @@ impl Index {
     /// Follows the log until it fails for good.
     pub(super) async fn fill<B: Bus>(&self, bus: &B, board: &Board) -> Error {
         board.set("alert list", Health::NotReady("filling".to_owned()));
+        let mut filled = false;
         loop {
-            match self.follow(bus, board).await {
+            match self.follow(bus, board, &mut filled).await {
                 Err(error) if !error.is_temporary() => return error,
                 Err(error) => {
                     let text = chain(&error);
-                    if board.set("alert list", Health::Degraded(text.clone())) {
+                    // What was never filled shows nothing at all.
+                    let health = if filled { Health::Degraded } else { Health::NotReady };
+                    if board.set("alert list", health(text.clone())) {
                         tracing::warn!(error = text, "List of alerts waits for the bus");
                     }
                 }
@@ -81,10 +84,11 @@ impl Index {
         }
     }
 
-    async fn follow<B: Bus>(&self, bus: &B, board: &Board) -> Result<(), Error> {
+    async fn follow<B: Bus>(&self, bus: &B, board: &Board, filled: &mut bool) -> Result<(), Error> {
         let end = bus.end(Stream::Events).await?;
         let from = From::After(self.lock().cursor);
         if self.lock().cursor >= end {
+            *filled = true;
             board.set("alert list", Health::Ready);
         }
         let filter = "wb.event.>".to_owned();
@@ -97,6 +101,7 @@ impl Index {
             }
             self.lock().cursor = stored.seq;
             if stored.seq >= end {
+                *filled = true;
                 board.set("alert list", Health::Ready);
             }
         }

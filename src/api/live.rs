@@ -45,14 +45,30 @@ pub(super) fn wanted(headers: &HeaderMap) -> bool {
     accepts.is_some_and(|value| value.contains("text/event-stream"))
 }
 
-/// The position a client knows: of the last event it heard, or what it asks for.
-pub(super) fn position(headers: &HeaderMap, after: Option<&str>) -> Result<Option<u64>, Problem> {
+/// The position in a log that a client knows: of the last event it heard, or what it asks for.
+pub(super) async fn position<B: Bus>(
+    app: &App<B>,
+    stream: Stream,
+    headers: &HeaderMap,
+    after: Option<&str>,
+) -> Result<Option<u64>, Problem> {
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let wrong = |_| {
+    let wrong = |message: String| Problem::invalid(vec![Fault::new("?after", message)]);
+    let read = |text: &str| {
         let message = "is no position: take the id of an event, or next_cursor of a page";
-        Problem::invalid(vec![Fault::new("?after", message)])
+        u64::from_str(text).map_err(|_| wrong(message.to_owned()))
     };
-    last.or(after).map(u64::from_str).transpose().map_err(wrong)
+    // What goes before the other is no excuse for the other.
+    let (after, last) = (after.map(read).transpose()?, last.map(read).transpose()?);
+    let Some(position) = last.or(after) else { return Ok(None) };
+    let end = app.bus.end(stream).await?;
+    if position > end {
+        let message = format!(
+            "is beyond the end of the log, {end}: the log was made anew, so begin without a position"
+        );
+        return Err(wrong(message));
+    }
+    Ok(Some(position))
 }
 
 /// Listens to a log from a position on, or from its end. `tell` gives the type and the data of what

@@ -24,8 +24,10 @@ use axum::routing::get;
 use axum::routing::post;
 
 use crate::api::App;
+use crate::api::LONGER;
 use crate::api::MAX_ADMIN_BYTES;
 use crate::api::MAX_PUSH_BYTES;
+use crate::api::around;
 use crate::api::audit;
 use crate::bus::Bus;
 
@@ -37,10 +39,13 @@ pub(super) use frame::html;
 pub(super) fn router<B: Bus>(shared: App<B>) -> Router {
     let auditing = middleware::from_fn_with_state(shared.clone(), audit::note::<B>);
     let dressing = middleware::from_fn_with_state(shared.clone(), dress::dress::<B>);
+    let usual = shared.settings.request_timeout;
+    let within = |limit| middleware::from_fn_with_state(limit, around::within);
     // Rules in many scripts are three times as long in a form.
     let backtest = get(backtest::show::<B>)
         .post(backtest::run::<B>)
-        .layer(DefaultBodyLimit::max(MAX_PUSH_BYTES));
+        .layer(DefaultBodyLimit::max(MAX_PUSH_BYTES))
+        .layer(within(usual.saturating_mul(LONGER)));
     Router::new()
         .route("/", get(alerts::list::<B>))
         .route("/alerts", get(alerts::list::<B>))
@@ -59,9 +64,10 @@ pub(super) fn router<B: Bus>(shared: App<B>) -> Router {
         .route("/subscriptions/{id}/replay", post(subscription::again::<B>))
         .route("/sources", get(sources::list::<B>))
         .route("/pipeline", get(pipeline::show::<B>))
+        .route("/theme", post(frame::choose))
+        .layer(within(usual))
         .route("/backtest", backtest)
         .layer(auditing)
-        .route("/theme", post(frame::choose))
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BYTES))
         .layer(dressing)
         .with_state(shared)

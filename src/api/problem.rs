@@ -70,6 +70,12 @@ impl Problem {
         &self.detail
     }
 
+    /// Its media type and its body.
+    pub(super) fn text(&self) -> (&'static str, String) {
+        let body = serde_json::to_string(self).expect("plain data has a JSON form");
+        ("application/problem+json", body)
+    }
+
     pub(super) fn not_found(what: &str, id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what} {id}"))
     }
@@ -99,11 +105,10 @@ impl From<crate::bus::Error> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self).expect("plain data has a JSON form");
+        let (kind, body) = self.text();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        let problem = HeaderValue::from_static("application/problem+json");
-        headers.insert(header::CONTENT_TYPE, problem);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         let retry = match status {
             StatusCode::SERVICE_UNAVAILABLE => Some("1"),
             StatusCode::TOO_MANY_REQUESTS => Some("10"),
@@ -137,15 +142,23 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
 /// The bytes of a body within its limit.
 pub(super) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, state).await.map_err(|rejection| {
-        let status = rejection.status();
-        let detail = if status == StatusCode::PAYLOAD_TOO_LARGE {
-            "the body is too large: send fewer or shorter articles a request, at most 16 MiB"
-        } else {
-            "the body could not be read"
-        };
-        Problem::new(status, detail)
-    })
+    let coded = request.headers().get(header::CONTENT_ENCODING);
+    if coded.is_some_and(|coded| !coded.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let detail = "the body is compressed: send it as it is, without Content-Encoding";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    Bytes::from_request(request, state).await.map_err(|rejection| unread(rejection.status()))
+}
+
+/// A body that could not be read.
+fn unread(status: StatusCode) -> Problem {
+    let detail = if status == StatusCode::PAYLOAD_TOO_LARGE {
+        "the body is too large: articles and lists of definitions may have 16 MiB, a form 16 KiB, \
+         anything else 1 MiB"
+    } else {
+        "the body could not be read: it ended early, or its head does not fit it"
+    };
+    Problem::new(status, detail)
 }
 
 /// Reads JSON; a fault names its place.
@@ -175,6 +188,37 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Optional<
         }
         let request = Request::from_parts(parts, Body::from(bytes));
         Json::from_request(request, state).await.map(|Json(value)| Self(value))
+    }
+}
+
+/// What stands in the path.
+#[derive(Debug)]
+pub(super) struct Path(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Path {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
+        path.map(|path| Self(path.0)).map_err(|_| {
+            let detail = "there is nothing at this path: what it holds is no text in UTF-8";
+            Problem::new(StatusCode::NOT_FOUND, detail)
+        })
+    }
+}
+
+/// A form of a known shape.
+pub(super) struct Form<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let form = axum::extract::Form::from_request(request, state).await;
+        form.map(|form| Self(form.0)).map_err(|rejection| match rejection.status() {
+            status @ StatusCode::PAYLOAD_TOO_LARGE => unread(status),
+            status => Problem::new(status, rejection.body_text()),
+        })
     }
 }
 

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::api::App;
+use crate::api::condition::Tag;
 use crate::api::history::broken;
 use crate::api::problem::Fault;
 use crate::api::problem::Json;
@@ -29,10 +31,11 @@ use crate::rules::RuleSet;
 pub(super) const MAX_RULES: usize = 512 << 10;
 
 /// `GET /v1/rules`: in the order of the files.
-pub(super) async fn list<B: Bus>(State(app): State<App<B>>) -> axum::Json<Value> {
+pub(super) async fn list<B: Bus>(State(app): State<App<B>>) -> impl IntoResponse {
     let rules = app.settings.rules.load();
-    let data = rules.rules();
-    axum::Json(json!({"data": data, "ruleset": rules.digest(), "next_cursor": null}))
+    let (data, digest) = (rules.rules(), rules.digest());
+    let tag = Tag::of_text(&format!("{} {digest}", env!("CARGO_PKG_VERSION")));
+    (tag.header(), axum::Json(json!({"data": data, "ruleset": digest, "next_cursor": null})))
 }
 
 /// What is tried: rules as a file has them, or one query, or else the rules in force.

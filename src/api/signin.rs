@@ -1,8 +1,6 @@
 //! Signing in with a token, for people with a browser.
 
 use askama::Template;
-use axum::Form;
-use axum::extract::Query;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
@@ -15,6 +13,8 @@ use serde::Deserialize;
 use crate::api::guard::Access;
 use crate::api::pages;
 use crate::api::pages::Frame;
+use crate::api::problem::Form;
+use crate::api::problem::Query;
 use crate::api::session;
 use crate::clock::Clock;
 use crate::model::Time;

@@ -3,6 +3,7 @@
 
 mod attempts;
 pub(super) mod create;
+pub(super) mod draft;
 mod events;
 pub(super) mod list;
 pub mod managed;
@@ -20,9 +21,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::extract::Path;
 use axum::extract::State;
+use axum::http::HeaderName;
+use axum::http::HeaderValue;
 use axum::http::StatusCode;
+use axum::middleware;
 use axum::routing::get;
 use axum::routing::post;
 use bytes::Bytes;
@@ -31,10 +34,16 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::api::App;
+use crate::api::LONGER;
 use crate::api::MAX_ADMIN_BYTES;
 use crate::api::MAX_PUSH_BYTES;
+use crate::api::around;
+use crate::api::condition::Meant;
+use crate::api::condition::Tag;
+use crate::api::once;
 use crate::api::problem::Fault;
 use crate::api::problem::Json;
+use crate::api::problem::Path;
 use crate::api::problem::Problem;
 use crate::api::subscriptions::standing::Standing;
 use crate::api::subscriptions::written::Judge;
@@ -103,11 +112,42 @@ pub(super) struct Signing {
     pub(super) until: Option<Time>,
 }
 
+/// A subscription as an answer: the tag of its version, and what is shown.
+pub(super) type Tagged = ([(HeaderName, HeaderValue); 1], axum::Json<Value>);
+
+/// A subscription and what is on record of it, at their revisions.
+struct Seen {
+    subscription: Subscription,
+    revision: u64,
+    record: Option<Delivery>,
+    /// Revision of the notifier's record; 0 where there is none.
+    noted: u64,
+}
+
+impl Seen {
+    /// The version that is shown: of the definition, of the notifier's record, and how many keys
+    /// still sign.
+    fn tag(&self, now: Time) -> Tag {
+        let keys = self.subscription.keys.iter().filter(|key| key.signs(now)).count();
+        Tag::of_numbers(&[self.revision, self.noted, u64::try_from(keys).unwrap_or(u64::MAX)])
+    }
+
+    fn told(self, now: Time) -> Tagged {
+        let tag = self.tag(now).header();
+        (tag, axum::Json(json!(shown(&self.subscription, self.record, now))))
+    }
+}
+
 /// Everything below `/v1/subscriptions`.
-pub(super) fn router<B: Bus>() -> Router<App<B>> {
+pub(super) fn router<B: Bus>(shared: &App<B>) -> Router<App<B>> {
+    let usual = shared.settings.request_timeout;
+    let once = || middleware::from_fn_with_state(shared.clone(), once::once::<B>);
+    let within = |limit| middleware::from_fn_with_state(limit, around::within);
     let many = Router::new()
         .route("/v1/subscriptions", post(create::create::<B>).get(list::list::<B>))
-        .layer(DefaultBodyLimit::max(MAX_PUSH_BYTES));
+        .layer(once())
+        .layer(DefaultBodyLimit::max(MAX_PUSH_BYTES))
+        .layer(within(usual.saturating_mul(LONGER)));
     Router::new()
         .route("/v1/subscriptions/{id}", get(show::<B>).patch(change::<B>).delete(remove::<B>))
         .route("/v1/subscriptions/{id}/test", post(trial::test::<B>))
@@ -117,26 +157,26 @@ pub(super) fn router<B: Bus>() -> Router<App<B>> {
         .route("/v1/subscriptions/{id}/replay", post(replay::replay::<B>))
         .route("/v1/subscriptions/{id}/events", get(events::pull::<B>))
         .route("/v1/subscriptions/{id}/attempts", get(attempts::list::<B>))
+        .layer(once())
         .layer(DefaultBodyLimit::max(MAX_ADMIN_BYTES))
+        .layer(within(usual))
         .merge(many)
 }
 
 /// `GET /v1/subscriptions/{id}`
-async fn show<B: Bus>(
-    State(app): State<App<B>>,
-    Path(id): Path<String>,
-) -> Result<axum::Json<Value>, Problem> {
-    let (subscription, _) = find(&app, &id).await?;
-    let record = record_of(&app, &subscription).await?;
-    Ok(axum::Json(json!(shown(&subscription, record, now(&app)))))
+async fn show<B: Bus>(State(app): State<App<B>>, Path(id): Path) -> Result<Tagged, Problem> {
+    let (subscription, revision) = find(&app, &id).await?;
+    let (record, noted) = noted(&app, &subscription).await?;
+    Ok(Seen { subscription, revision, record, noted }.told(now(&app)))
 }
 
 /// `PATCH /v1/subscriptions/{id}`
 async fn change<B: Bus>(
     State(app): State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
+    meant: Meant,
     Json(written): Json<Written>,
-) -> Result<axum::Json<Value>, Problem> {
+) -> Result<Tagged, Problem> {
     let written = Arc::new(written);
     let judge = Arc::new(Judge::of(&app));
     let mut faults = Vec::new();
@@ -150,7 +190,7 @@ async fn change<B: Bus>(
     if written.shapes() {
         shape::check_ahead(&judge, &written, find(&app, &id).await?.0).await?;
     }
-    let ((), subscription, record) = alter(&app, &id, |subscription, _| {
+    let ((), seen) = alter_meant(&app, (&id, &meant), |subscription, _| {
         refuse_managed(subscription)?;
         let mut faults = faults.clone();
         let filter = judge.filter(&written, subscription.filter().clone(), &mut faults);
@@ -175,7 +215,7 @@ async fn change<B: Bus>(
         Ok(())
     })
     .await?;
-    Ok(axum::Json(json!(shown(&subscription, record, now))))
+    Ok(seen.told(now))
 }
 
 /// Adds a version of the filter where it is another one.
@@ -200,10 +240,12 @@ fn refuse_managed(subscription: &Subscription) -> Result<(), Problem> {
 /// `DELETE /v1/subscriptions/{id}`
 async fn remove<B: Bus>(
     State(app): State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
+    meant: Meant,
 ) -> Result<StatusCode, Problem> {
     for _ in 0..MAX_RACES {
         let (subscription, revision) = find(&app, &id).await?;
+        meant.check(revision)?;
         refuse_managed(&subscription)?;
         let key = subscription.id.as_str();
         if app.bus.delete(Bucket::Subscriptions, key, revision).await? != PutOutcome::Conflict {
@@ -214,25 +256,35 @@ async fn remove<B: Bus>(
 }
 
 /// Changes a definition, again where others wrote it meanwhile. Nothing is written where nothing
-/// changed. Answers what the change says, the definition, and the notifier's record.
+/// changed. Answers what the change says, and what there is then.
 async fn alter<B: Bus, T>(
     app: &App<B>,
     id: &str,
     change: impl Fn(&mut Subscription, Option<&Delivery>) -> Result<T, Problem>,
-) -> Result<(T, Subscription, Option<Delivery>), Problem> {
+) -> Result<(T, Seen), Problem> {
+    alter_meant(app, (id, &Meant::Any), change).await
+}
+
+/// The same of a definition as it was when somebody looked at it.
+async fn alter_meant<B: Bus, T>(
+    app: &App<B>,
+    (id, meant): (&str, &Meant),
+    change: impl Fn(&mut Subscription, Option<&Delivery>) -> Result<T, Problem>,
+) -> Result<(T, Seen), Problem> {
     for _ in 0..MAX_RACES {
         let (mut subscription, revision) = find(app, id).await?;
-        let record = record_of(app, &subscription).await?;
+        meant.check(revision)?;
+        let (record, noted) = noted(app, &subscription).await?;
         let old = subscription.clone();
         let said = change(&mut subscription, record.as_ref())?;
         if subscription == old {
-            return Ok((said, subscription, record));
+            return Ok((said, Seen { subscription, revision, record, noted }));
         }
         let now = now(app);
         subscription.keys.retain(|key| key.signs(now));
         let put = put(&subscription, Some(revision));
-        if let PutOutcome::Written(_) = app.bus.put(Bucket::Subscriptions, put).await? {
-            return Ok((said, subscription, record));
+        if let PutOutcome::Written(revision) = app.bus.put(Bucket::Subscriptions, put).await? {
+            return Ok((said, Seen { subscription, revision, record, noted }));
         }
     }
     Err(racing())
@@ -255,10 +307,19 @@ pub(super) async fn record_of<B: Bus>(
     app: &App<B>,
     subscription: &Subscription,
 ) -> Result<Option<Delivery>, Problem> {
+    noted(app, subscription).await.map(|(record, _)| record)
+}
+
+/// The same with its revision.
+async fn noted<B: Bus>(
+    app: &App<B>,
+    subscription: &Subscription,
+) -> Result<(Option<Delivery>, u64), Problem> {
     let entry = app.bus.get(Bucket::Deliveries, subscription.id.as_str()).await?;
+    let revision = entry.as_ref().map_or(0, |entry| entry.revision);
     let record: Option<Delivery> =
         entry.and_then(|e| serde_json::from_slice(e.value.as_ref()?).ok());
-    Ok(record.filter(|record| record.is_of(subscription)))
+    Ok((record.filter(|record| record.is_of(subscription)), revision))
 }
 
 fn read(value: &[u8]) -> Result<Subscription, Problem> {
@@ -313,13 +374,4 @@ pub(super) fn shown(subscription: &Subscription, record: Option<Delivery>, now: 
 
 fn now<B: Bus>(app: &App<B>) -> Time {
     Time::from_millis(app.settings.clock.now_ms())
-}
-
-fn random<const N: usize>() -> Result<[u8; N], Problem> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        let detail = format!("the system has no randomness: {error}");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-    })?;
-    Ok(bytes)
 }

@@ -5,7 +5,6 @@
 
 mod articles;
 
-use axum::extract::Path;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
@@ -16,6 +15,7 @@ use crate::api::history;
 use crate::api::history::Past;
 use crate::api::history::Told;
 use crate::api::history::Way;
+use crate::api::problem::Path;
 use crate::api::problem::Problem;
 use crate::bus::Bus;
 use crate::delivery::Logged;
@@ -89,7 +89,7 @@ pub(super) struct Report {
 /// `GET /v1/alerts/{id}/why`
 pub(super) async fn why<B: Bus>(
     State(app): State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<axum::Json<Value>, Problem> {
     let report = report(&app, &id).await?;
     let transitions = report.events.iter().map(|l| transition(&l.event));

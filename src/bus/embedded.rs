@@ -341,16 +341,17 @@ fn stream_log(stream: Stream) -> usize {
         Stream::Attempts => 3,
         Stream::Buried => 4,
         Stream::Audit => 5,
+        Stream::Calls => 6,
     }
 }
 
 fn bucket_log(bucket: Bucket) -> usize {
     match bucket {
-        Bucket::Alerts => 6,
-        Bucket::Subscriptions => 7,
-        Bucket::Deliveries => 8,
-        Bucket::Feeds => 9,
-        Bucket::Leases => 10,
+        Bucket::Alerts => 7,
+        Bucket::Subscriptions => 8,
+        Bucket::Deliveries => 9,
+        Bucket::Feeds => 10,
+        Bucket::Leases => 11,
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Limits {
     pub buried: Kept,
     /// `audit`: at the size cap the oldest go.
     pub audit: Kept,
+    /// `calls`: at the size cap the oldest go.
+    pub calls: Kept,
     /// Size cap of each bucket, at which new entries are refused.
     pub bucket_bytes: u64,
 }
@@ -74,6 +76,7 @@ impl Default for Limits {
             attempts: kept(30, 1024),
             buried: kept(90, 512),
             audit: kept(400, 64),
+            calls: kept(1, 64),
             bucket_bytes: 512 * MIB,
         }
     }
@@ -89,6 +92,7 @@ impl Limits {
             Stream::Attempts => self.attempts,
             Stream::Buried => self.buried,
             Stream::Audit => self.audit,
+            Stream::Calls => self.calls,
         }
     }
 }
@@ -102,7 +106,7 @@ pub(crate) fn refuses_when_full(stream: Stream) -> bool {
 pub(crate) fn revisions(stream: Stream) -> Option<u32> {
     match stream {
         Stream::Articles => Some(ARTICLE_REVISIONS),
-        Stream::Events | Stream::Verdicts => Some(1),
+        Stream::Events | Stream::Verdicts | Stream::Calls => Some(1),
         Stream::Attempts | Stream::Buried | Stream::Audit => None,
     }
 }

@@ -15,6 +15,8 @@ pub enum Stream {
     Buried,
     /// `wb.audit.>`: who changed what by hand.
     Audit,
+    /// `wb.call.>`: what keys of requests were used for.
+    Calls,
 }
 
 /// A bucket of records by key.
@@ -34,8 +36,15 @@ pub enum Bucket {
 
 impl Stream {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Articles, Self::Events, Self::Verdicts, Self::Attempts, Self::Buried, Self::Audit];
+    pub const ALL: [Self; 7] = [
+        Self::Articles,
+        Self::Events,
+        Self::Verdicts,
+        Self::Attempts,
+        Self::Buried,
+        Self::Audit,
+        Self::Calls,
+    ];
 
     /// The stream's name.
     pub fn name(self) -> &'static str {
@@ -46,6 +55,7 @@ impl Stream {
             Self::Attempts => "attempts",
             Self::Buried => "buried",
             Self::Audit => "audit",
+            Self::Calls => "calls",
         }
     }
 
@@ -58,6 +68,7 @@ impl Stream {
             Self::Attempts => "wb.attempt.",
             Self::Buried => "wb.buried.",
             Self::Audit => "wb.audit.",
+            Self::Calls => "wb.call.",
         }
     }
 }

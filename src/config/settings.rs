@@ -29,12 +29,13 @@ use crate::worker::canary::Schedule;
 /// The file of defaults, as problems and origins name it.
 const SHIPPED: &str = "the defaults";
 /// Every setting, by its path.
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 29] = [
     "listen",
     "open",
     "tokens",
     "tokens_file",
     "token_rate",
+    "request_timeout",
     "hosts",
     "public_url",
     "data",
@@ -74,6 +75,8 @@ pub struct Settings {
     pub tokens: Tokens,
     /// Most requests a second with one token; 0 for no limit.
     pub token_rate: u32,
+    /// Total time of a request to the API until its answer begins.
+    pub request_timeout: Duration,
     /// More names the API answers to.
     pub hosts: Vec<String>,
     /// Base of links, without a slash at its end.
@@ -245,6 +248,7 @@ impl Layered<'_> {
         let open = self.parse("open", "true or false");
         let tokens = self.tokens();
         let token_rate = self.number("token_rate", 0, 100_000);
+        let request_timeout = self.duration("request_timeout", 1, 600);
         let public_url = self.text("public_url");
         let grace = self.duration("grace", 1, 300);
         let lease = self.duration("lease", 1, 60);
@@ -280,6 +284,7 @@ impl Layered<'_> {
             open: open?,
             tokens: tokens?,
             token_rate: u32::try_from(token_rate?).ok()?,
+            request_timeout: request_timeout?,
             hosts: self.list("hosts"),
             public_url: public_url.trim_end_matches('/').to_owned(),
             data: PathBuf::from(self.text("data")),
@@ -432,7 +437,7 @@ pub(crate) mod tests {
                     \x20 ttl_info: 60d\nlog_format: xml\n\
                     egress: {connects_per_host: 0, ca_file: nowhere.pem}\n\
                     tokens: [desk:reed:secret-secret]\ntokens_file: missing.tokens\n\
-                    token_rate: -1\ncanary: {every: 5s}\n";
+                    token_rate: -1\nrequest_timeout: 11m\ncanary: {every: 5s}\n";
         let problems = settings(file, &[("WIREBELL_EGRESS_ALLOW", "10.0.0.0/99")]).unwrap_err();
         let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
         let all = all.join("\n");
@@ -447,6 +452,7 @@ pub(crate) mod tests {
             "1 to 10000",
             "nowhere.pem",
             "0 to 100000",
+            "1s to 600s",
             "reed",
             "missing.tokens",
             "canary.every is \"5s\"",

@@ -227,8 +227,8 @@ mod tests {
         let (old, new) = (secret(1), secret(2));
         let start = Time::from_millis(seconds() * 1_000);
         let overlap = std::time::Duration::from_secs(60);
-        let mut keys = vec![SigningKey { secret: old.clone(), until: None }];
-        turn(&mut keys, new.clone(), start, overlap).unwrap();
+        let mut keys = vec![SigningKey::new(old.clone(), None)];
+        turn(&mut keys, SigningKey::new(new.clone(), None), start, overlap).unwrap();
         let signers: Vec<Signer> = keys.iter().map(|k| Signer::new(k).unwrap()).collect();
         let end = start.plus(overlap);
         for (at, count) in [(start, 2), (end, 2), (Time::from_millis(end.millis() + 1), 1)] {

@@ -73,6 +73,11 @@ pub fn audit(who: &str) -> String {
     format!("wb.audit.{}", encode(who))
 }
 
+/// Subject of what somebody used a key for; `key` is its digest.
+pub fn call(who: &str, key: &str) -> String {
+    format!("wb.call.{}.{key}", encode(who))
+}
+
 /// Key of an alert's state.
 pub fn alert_key(rule: &RuleId, key: &Key, nature: Nature) -> String {
     format!("{rule}/{}/{}", encode(key.as_str()), nature.as_str())

@@ -133,6 +133,9 @@ pub struct SigningKey {
     /// It signs until then; none for the current key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
+    /// The request that made it, where it was made under a key of the request's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
 }
 
 /// The shape of the request.
@@ -301,6 +304,9 @@ pub struct Request {
     pub number: u64,
     /// When it was made.
     pub at: Time,
+    /// The request that asks, where it has a key of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
     /// What is asked for.
     #[serde(flatten)]
     pub kind: RequestKind,

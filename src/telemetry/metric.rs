@@ -82,6 +82,8 @@ pub const LEASES: &str = "wirebell_leases";
 pub const LEASES_LOST: &str = "wirebell_leases_lost_total";
 /// Requests to the API by `route` and `status`.
 pub const API_REQUESTS: &str = "wirebell_api_requests_total";
+/// Requests to the API at which a handler panicked.
+pub const API_PANICS: &str = "wirebell_api_panics_total";
 /// Whether the last reload of `file` was good.
 pub const RELOAD_OK: &str = "wirebell_config_last_reload_successful";
 /// When the last good reload of `file` was, in seconds since 1970.

@@ -1,6 +1,7 @@
 //! The program as its users run it: real processes, a real server, real HTTP.
 
 mod access;
+mod any_request;
 mod bad_input;
 mod cap_index;
 mod chaos;
@@ -11,6 +12,7 @@ mod endings;
 mod feeds;
 pub(crate) mod flow;
 mod full_disk;
+mod http;
 mod kept;
 mod keys;
 mod listed;
@@ -24,6 +26,7 @@ mod sirens;
 mod standstill;
 mod terminal;
 mod trial;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;

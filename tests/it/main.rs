@@ -25,6 +25,7 @@ mod life_properties;
 mod lint;
 mod observability;
 mod odd_feeds;
+mod once;
 mod page_layouts;
 mod page_sources;
 mod pages;

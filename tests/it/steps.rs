@@ -4,7 +4,7 @@
 //! publisher, rules worker or notifier that dies at one write, or the process that lives after it.
 
 mod child;
-mod dying;
+pub(crate) mod dying;
 mod receiver;
 
 use std::collections::BTreeMap;
@@ -203,7 +203,7 @@ async fn subscribe<B: Bus>(bus: &B, url: &str) -> SubscriptionId {
         format: Format::Wirebell,
         routing_key: None,
         template: None,
-        keys: vec![SigningKey { secret, until: None }],
+        keys: vec![SigningKey::new(secret, None)],
         credentials: Credentials::default(),
         filters: vec![FilterVersion {
             number: 1,

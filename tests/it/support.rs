@@ -4,5 +4,6 @@ pub(crate) mod http;
 pub(crate) mod nats;
 pub(crate) mod running;
 pub(crate) mod scripted;
+pub(crate) mod served;
 pub(crate) mod snapshot;
 pub(crate) mod spied;

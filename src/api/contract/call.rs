@@ -7,6 +7,11 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::api::contract::parameter::IDEMPOTENCY_KEY;
+use crate::api::contract::parameter::IF_MATCH;
+use crate::api::contract::parameter::IF_NONE_MATCH;
+use crate::api::contract::parameter::LAST_EVENT_ID;
+use crate::api::contract::parameter::Parameter;
 use crate::api::guard;
 
 /// JSON, as most bodies are.
@@ -33,6 +38,12 @@ pub(super) struct Call {
     bodies: &'static [Body],
     /// It may be left out.
     bare: bool,
+    /// It takes an `Idempotency-Key`.
+    keyed: bool,
+    /// What it shows has an `ETag`.
+    tagged: bool,
+    /// It takes an `If-Match`.
+    matched: bool,
     answers: &'static [Answer],
     /// Answers beside those that follow from its shape.
     refusals: &'static [(u16, &'static str)],
@@ -44,17 +55,6 @@ pub(super) enum Verb {
     Post,
     Patch,
     Delete,
-}
-
-/// A query parameter, or a header.
-#[derive(Clone, Copy)]
-pub(super) struct Parameter {
-    pub(super) name: &'static str,
-    /// Its schema as JSON.
-    pub(super) schema: &'static str,
-    pub(super) words: &'static str,
-    /// The call does not work without it.
-    pub(super) needed: bool,
 }
 
 /// A form in which a body may be sent.
@@ -76,23 +76,6 @@ pub(super) struct Answer {
     pub(super) words: &'static str,
 }
 
-/// How many entries a page has.
-pub(super) const LIMIT: Parameter = Parameter::new(
-    "limit",
-    r#"{"type": "integer", "minimum": 0, "default": 100}"#,
-    "Entries of a page, 100 if it is left out; 0 counts as 1, more than 1,000 as 1,000.",
-);
-/// Where a page begins.
-pub(super) const CURSOR: Parameter =
-    Parameter::new("cursor", r#"{"type": "string"}"#, "`next_cursor` of the page before.");
-/// Where those who listen begin.
-pub(super) const AFTER: Parameter = Parameter::new(
-    "after",
-    r#"{"type": "string", "pattern": "^[0-9]+$"}"#,
-    "With `Accept: text/event-stream`: the last position that is known, exclusive. \
-     `Last-Event-ID` goes before it.",
-);
-
 impl Verb {
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -110,17 +93,6 @@ impl Verb {
             Self::Patch => Method::PATCH,
             Self::Delete => Method::DELETE,
         }
-    }
-}
-
-impl Parameter {
-    pub(super) const fn new(name: &'static str, schema: &'static str, words: &'static str) -> Self {
-        Self { name, schema, words, needed: false }
-    }
-
-    pub(super) const fn needed(mut self) -> Self {
-        self.needed = true;
-        self
     }
 }
 
@@ -174,6 +146,9 @@ impl Call {
             query: &[],
             bodies: &[],
             bare: false,
+            keyed: false,
+            tagged: false,
+            matched: false,
             answers: &[],
             refusals: &[],
         }
@@ -199,6 +174,24 @@ impl Call {
     /// Its body may be left out.
     pub(super) const fn bare(mut self) -> Self {
         self.bare = true;
+        self
+    }
+
+    /// It takes an `Idempotency-Key`.
+    pub(super) const fn keyed(mut self) -> Self {
+        self.keyed = true;
+        self
+    }
+
+    /// Its answer has an `ETag`, and 304 says that a client knows it.
+    pub(super) const fn tagged(mut self) -> Self {
+        self.tagged = true;
+        self
+    }
+
+    /// It changes the version that `If-Match` names and no other.
+    pub(super) const fn matched(mut self) -> Self {
+        self.matched = true;
         self
     }
 
@@ -244,12 +237,18 @@ impl Call {
             json!({"name": parameter.name, "in": "query", "required": parameter.needed,
                 "description": parameter.words, "schema": read(parameter.schema)})
         });
-        let live = self.answers.iter().any(|answer| answer.kind == LIVE).then(|| {
-            json!({"name": "Last-Event-ID", "in": "header", "required": false,
-                "description": "The last position that was heard; the stream goes on after it.",
-                "schema": {"type": "string", "pattern": "^[0-9]+$"}})
+        let live = self.answers.iter().any(|answer| answer.kind == LIVE);
+        let headers = [
+            (live, &LAST_EVENT_ID),
+            (self.keyed, &IDEMPOTENCY_KEY),
+            (self.tagged && self.method == Verb::Get, &IF_NONE_MATCH),
+            (self.matched, &IF_MATCH),
+        ];
+        let headers = headers.into_iter().filter(|(taken, _)| *taken).map(|(_, header)| {
+            json!({"name": header.name, "in": "header", "required": false,
+                "description": header.words, "schema": read(header.schema)})
         });
-        id.into_iter().chain(query).chain(live).collect()
+        id.into_iter().chain(query).chain(headers).collect()
     }
 
     fn responses(&self, guarded: bool) -> Value {
@@ -264,13 +263,48 @@ impl Call {
             let told = responses
                 .entry(status)
                 .or_insert_with(|| json!({"description": answer.words, "content": {}}));
+            if answer.status < 300 {
+                let headers = self.told();
+                if !headers.is_empty() {
+                    told["headers"] = json!(headers);
+                }
+            }
             if let (Some(all), Value::Object(more)) =
                 (told["content"].as_object_mut(), answer.content())
             {
                 all.extend(more);
             }
         }
+        if self.tagged && self.method == Verb::Get {
+            let words = "The client has it: nothing has changed.";
+            responses.insert("304".to_owned(), json!({"description": words}));
+        }
         json!(responses)
+    }
+
+    /// Headers of its answer where it was carried out.
+    fn told(&self) -> Map<String, Value> {
+        let tag = "The version that is shown; opaque.";
+        let replayed = "`true` where this was answered before, under the same key.";
+        let rows = [
+            (self.tagged, "ETag", json!({"type": "string"}), tag),
+            (
+                self.keyed && !self.is_known_by_content(),
+                "Idempotent-Replayed",
+                json!({"const": "true"}),
+                replayed,
+            ),
+        ];
+        let rows = rows.into_iter().filter(|row| row.0);
+        rows.map(|(_, name, schema, words)| {
+            (name.to_owned(), json!({"description": words, "schema": schema}))
+        })
+        .collect()
+    }
+
+    /// Whether to ask again changes nothing, with a key and without.
+    fn is_known_by_content(&self) -> bool {
+        self.path == "/v1/articles"
     }
 
     /// Refusals that follow from the shape of the call, and its own.
@@ -282,6 +316,19 @@ impl Call {
             (asks, 400, "A query parameter is unknown or cannot be read."),
             (asks, 422, "A query parameter is outside of what it may be."),
             (!self.bodies.is_empty(), 400, "The body or a query parameter cannot be read."),
+            (self.keyed, 400, "The body, a query parameter or the key cannot be read."),
+            (
+                self.keyed && !self.is_known_by_content(),
+                409,
+                "A request with this key is being carried out.",
+            ),
+            (
+                self.keyed && !self.is_known_by_content(),
+                422,
+                "The request cannot be taken, `errors` says why; or its key was used for another.",
+            ),
+            (!self.bodies.is_empty(), 408, "The body did not come in time."),
+            (self.matched, 412, "It is no longer the version that `If-Match` names."),
             (!self.bodies.is_empty(), 413, "The body is too large."),
             (!self.bodies.is_empty(), 415, "The content type is none of those that are taken."),
             (!self.bodies.is_empty(), 422, "The request cannot be taken; `errors` says why."),
@@ -292,7 +339,11 @@ impl Call {
             (true, 421, "Without tokens: this host name is not served."),
             (true, 429, "The token asks too often; `Retry-After` says when to try again."),
             (stored, 500, "Something of Wirebell failed; its log says what."),
-            (stored, 503, "The store cannot be reached now; `Retry-After` says when to try again."),
+            (
+                stored,
+                503,
+                "The store cannot be reached now, or it took too long; `Retry-After` says when to try again.",
+            ),
             (stored && writes, 507, "The store is full."),
         ];
         let mut refused: BTreeMap<u16, &'static str> = BTreeMap::new();

@@ -1,16 +1,16 @@
 //! Articles, alerts, and the log of events.
 
-use crate::api::contract::call::AFTER;
 use crate::api::contract::call::Answer;
 use crate::api::contract::call::Body;
-use crate::api::contract::call::CURSOR;
 use crate::api::contract::call::Call;
 use crate::api::contract::call::JSON;
-use crate::api::contract::call::LIMIT;
 use crate::api::contract::call::LINES;
 use crate::api::contract::call::LIVE;
-use crate::api::contract::call::Parameter;
 use crate::api::contract::call::Verb;
+use crate::api::contract::parameter::AFTER;
+use crate::api::contract::parameter::LIMIT;
+use crate::api::contract::parameter::POSITION;
+use crate::api::contract::parameter::Parameter;
 
 const ONE: &str = r#"{"title": "Siren in the north", "body": "Sirens sound in the harbour.",
     "url": "https://skylark.example/7", "lang": "en", "published_at": "2026-03-01T08:00:00Z"}"#;
@@ -32,14 +32,18 @@ const ARTICLES: &[Body] = &[
 const DECIDED: &[Body] =
     &[Body::json("Decided", r#"{"reason": "The sirens fell silent.", "by": "Ada"}"#)];
 const TAKEN: &[Answer] = &[Answer::json(202, "Directed", "It is written down.")];
-const NOTHING_TO_DO: &[(u16, &str)] = &[(409, "It would change nothing; `detail` says why.")];
+const NOTHING_TO_DO: &[(u16, &str)] = &[(
+    409,
+    "It would change nothing, or a request with this key is being carried out; `detail` says which.",
+)];
 
 pub(super) const CALLS: &[Call] = &[
     Call::new(Verb::Post, "/v1/articles", "pushArticles", "Articles")
         .does(
             "Push articles",
             "What is accepted is on disk. Each article is judged alone; 422 where none could be \
-             taken. At most 10,000 articles or 16 MiB a request.",
+             taken. At most 10,000 articles or 16 MiB a request. Articles are known by their content: \
+             to push them again changes nothing, with an `Idempotency-Key` and without.",
         )
         .query(&[Parameter::new(
             "as_new",
@@ -47,6 +51,7 @@ pub(super) const CALLS: &[Call] = &[
             "Counts the age of the articles from their receipt.",
         )])
         .takes(ARTICLES)
+        .keyed()
         .answers(&[
             Answer::json(202, "Receipt", "What became of each article."),
             Answer::json(422, "Receipt", "No article could be taken."),
@@ -57,9 +62,9 @@ pub(super) const CALLS: &[Call] = &[
             "Revisions, the last received first, without their bodies; or live, from now on.",
         )
         .query(&[
-            Parameter::new("source", r#"{"type": "string"}"#, "Only articles of this source."),
+            Parameter::new("source", r#"{"type": "string", "minLength": 1, "maxLength": 100}"#, "Only articles of this source."),
             AFTER,
-            CURSOR,
+            POSITION,
             LIMIT,
         ])
         .answers(&[
@@ -73,6 +78,7 @@ pub(super) const CALLS: &[Call] = &[
             r#"{"type": "boolean", "default": false}"#,
             "Adds what matched, what came of it, and whether all rules have read it.",
         )])
+        .tagged()
         .answers(&[Answer::json(200, "ShownArticle", "The article.")]),
     Call::new(Verb::Get, "/v1/why-not", "explainSilence", "Articles")
         .does(
@@ -104,7 +110,7 @@ pub(super) const CALLS: &[Call] = &[
     Call::new(Verb::Get, "/v1/alerts", "listAlerts", "Alerts")
         .does("List alerts", "The newest first; the newest 10,000 are held.")
         .query(&[
-            Parameter::new("topic", r#"{"type": "string"}"#, "Only alerts of this topic."),
+            Parameter::new("topic", r#"{"type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$"}"#, "Only alerts of this topic."),
             Parameter::new(
                 "status",
                 r#"{"enum": ["open", "ended", "retracted", "expired"]}"#,
@@ -115,7 +121,7 @@ pub(super) const CALLS: &[Call] = &[
                 r#"{"type": "string", "format": "date-time"}"#,
                 "Only alerts that changed at this time or later.",
             ),
-            CURSOR,
+            POSITION,
             LIMIT,
         ])
         .answers(&[Answer::json(200, "[ListedAlert]", "A page.")]),
@@ -132,11 +138,13 @@ pub(super) const CALLS: &[Call] = &[
     Call::new(Verb::Post, "/v1/alerts/{id}/end", "endAlert", "Alerts")
         .does("End an alert", "Whoever was told of it is told of its end, with the reason.")
         .takes(DECIDED)
+        .keyed()
         .answers(TAKEN)
         .refuses(NOTHING_TO_DO),
     Call::new(Verb::Post, "/v1/alerts/{id}/retract", "retractAlert", "Alerts")
         .does("Take an alert back", "Whoever was told of it is told that it was wrong.")
         .takes(DECIDED)
+        .keyed()
         .answers(TAKEN)
         .refuses(NOTHING_TO_DO),
     Call::new(Verb::Get, "/v1/events", "listEvents", "Alerts")
@@ -147,11 +155,11 @@ pub(super) const CALLS: &[Call] = &[
         .query(&[
             Parameter::new(
                 "after",
-                r#"{"type": "string", "pattern": "^[0-9]+$"}"#,
+                r#"{"type": "string", "pattern": "^[0-9]{1,19}$"}"#,
                 "Position of the last event that is known, exclusive. `Last-Event-ID` goes \
                  before it.",
             ),
-            Parameter::new("topic", r#"{"type": "string"}"#, "Only events of this topic."),
+            Parameter::new("topic", r#"{"type": "string", "pattern": "^[a-z][a-z0-9-]{0,63}$"}"#, "Only events of this topic."),
             Parameter::new(
                 "shadow",
                 r#"{"type": "boolean", "default": false}"#,
@@ -165,7 +173,7 @@ pub(super) const CALLS: &[Call] = &[
         ]),
     Call::new(Verb::Get, "/v1/attempts", "listAttempts", "Alerts")
         .does("List attempts", "For all subscriptions, the newest first; or live, from now on.")
-        .query(&[OUTCOME, AFTER, CURSOR, LIMIT])
+        .query(&[OUTCOME, AFTER, POSITION, LIMIT])
         .answers(&[
             Answer { status: 200, kind: JSON, schema: "[Attempt]", words: "A page, or the stream." },
             Answer::of(LIVE, "", "A page, or the stream."),

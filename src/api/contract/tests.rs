@@ -7,6 +7,7 @@ use axum::http::Method;
 
 use super::*;
 use crate::api::guard;
+use crate::api::once;
 
 /// Paths for people and not for programs: they are no part of the document.
 const PAGES: [&str; 24] = [
@@ -65,7 +66,8 @@ fn served(path: &Path, into: &mut BTreeMap<String, BTreeSet<String>>) {
         return;
     }
     let code = std::fs::read_to_string(path).unwrap();
-    for rest in code.split(".route(").skip(1) {
+    let product = code.split("\n#[cfg(test)]").next().unwrap();
+    for rest in product.split(".route(").skip(1) {
         let Some(of) = rest.trim_start().strip_prefix('"') else { continue };
         let (route, handlers) = of.split_once('"').unwrap();
         let handlers = handlers.lines().take_while(|l| !l.trim_start().starts_with('.'));
@@ -114,6 +116,9 @@ fn each_call_names_its_scopes_and_has_a_name_of_its_own() {
             .map(|one| one["bearer"][0].as_str().unwrap())
             .collect();
         assert_eq!(told, scopes, "{name}");
+        let keyed = operation["parameters"].as_array().unwrap().iter();
+        let keyed = keyed.filter(|one| one["name"] == "Idempotency-Key").count() == 1;
+        assert_eq!(keyed, once::takes_key(&method, call.path), "{name}");
         assert!(tags().any(|(tag, _)| operation["tags"][0] == tag), "{name}");
         let answers = operation["responses"].as_object().unwrap();
         assert!(answers.keys().any(|status| status.starts_with('2')), "{name}");

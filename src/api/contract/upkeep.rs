@@ -2,18 +2,20 @@
 
 use crate::api::contract::call::Answer;
 use crate::api::contract::call::Body;
-use crate::api::contract::call::CURSOR;
 use crate::api::contract::call::Call;
 use crate::api::contract::call::JSON;
-use crate::api::contract::call::LIMIT;
 use crate::api::contract::call::LINES;
-use crate::api::contract::call::Parameter;
 use crate::api::contract::call::TEXT;
 use crate::api::contract::call::Verb;
+use crate::api::contract::parameter::CURSOR;
+use crate::api::contract::parameter::LIMIT;
+use crate::api::contract::parameter::POSITION;
+use crate::api::contract::parameter::Parameter;
 
 pub(super) const CALLS: &[Call] = &[
     Call::new(Verb::Get, "/v1/rules", "listRules", "Rules")
         .does("List the rules in force", "In the order of the files, in one page.")
+        .tagged()
         .answers(&[Answer::json(200, "Rules", "The rules, and the digest of the set.")]),
     Call::new(Verb::Post, "/v1/rules/try", "tryRules", "Rules")
         .does(
@@ -55,10 +57,11 @@ pub(super) const CALLS: &[Call] = &[
         .answers(&[Answer::json(200, "[Source]", "A page.")]),
     Call::new(Verb::Get, "/v1/audit", "listAudit", "Upkeep")
         .does("List changes by hand", "The newest first.")
-        .query(&[CURSOR, LIMIT])
+        .query(&[POSITION, LIMIT])
         .answers(&[Answer::json(200, "[Change]", "A page.")]),
     Call::new(Verb::Get, "/openapi.json", "showContract", "Upkeep")
         .does("Show this document", "")
+        .tagged()
         .answers(&[Answer::json(200, "Document", "The document.")]),
     Call::new(Verb::Get, "/livez", "isAlive", "Probes")
         .does("Say whether the worker lives", "")

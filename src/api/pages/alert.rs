@@ -2,8 +2,6 @@
 //! can do.
 
 use askama::Template;
-use axum::Form;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::response::Html;
 use axum::response::Redirect;
@@ -22,6 +20,8 @@ use crate::api::pages::words::Moment;
 use crate::api::pages::words::Words;
 use crate::api::pages::words::web;
 use crate::api::pages::words::word;
+use crate::api::problem::Form;
+use crate::api::problem::Path;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::api::why;
@@ -158,7 +158,7 @@ pub(super) struct Try {
 pub(super) async fn show<B: Bus>(
     State(app): State<App<B>>,
     frame: Frame,
-    Path(id): Path<String>,
+    Path(id): Path,
     Query(query): Query<ShowQuery>,
 ) -> Result<Html<String>, Problem> {
     let report = why::report(&app, &id).await?;
@@ -169,7 +169,7 @@ pub(super) async fn show<B: Bus>(
 pub(super) async fn end<B: Bus>(
     state: State<App<B>>,
     frame: Frame,
-    id: Path<String>,
+    id: Path,
     form: Form<Reason>,
 ) -> Result<Redirect, Problem> {
     decide((state, id), frame, DirectiveKind::End, form).await
@@ -179,20 +179,20 @@ pub(super) async fn end<B: Bus>(
 pub(super) async fn retract<B: Bus>(
     state: State<App<B>>,
     frame: Frame,
-    id: Path<String>,
+    id: Path,
     form: Form<Reason>,
 ) -> Result<Redirect, Problem> {
     decide((state, id), frame, DirectiveKind::Retract, form).await
 }
 
 async fn decide<B: Bus>(
-    (State(app), Path(id)): (State<App<B>>, Path<String>),
+    (State(app), Path(id)): (State<App<B>>, Path),
     frame: Frame,
     kind: DirectiveKind,
     Form(given): Form<Reason>,
 ) -> Result<Redirect, Problem> {
     let reason = given.reason.replace("\r\n", "\n");
-    let _ = alerts::decide(&app, &id, kind, Decided { reason, by: frame.by() }).await?;
+    let _ = alerts::decide(&app, &id, (kind, None), Decided { reason, by: frame.by() }).await?;
     Ok(Redirect::to(&format!("/alerts/{id}?done=1")))
 }
 

@@ -1,7 +1,6 @@
 //! The newest alerts, and one line of the list for those who look on.
 
 use askama::Template;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -24,6 +23,7 @@ use crate::api::pages::words::Words;
 use crate::api::pages::words::choice;
 use crate::api::pages::words::web;
 use crate::api::pages::words::word;
+use crate::api::problem::Path;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::bus::Bus;
@@ -192,7 +192,7 @@ async fn look_up<B: Bus>(app: App<B>, known: Known, now: Time) -> Result<Row, Pr
 pub(super) async fn row<B: Bus>(
     State(app): State<App<B>>,
     frame: Frame,
-    Path(id): Path<String>,
+    Path(id): Path,
     Query(query): Query<ListQuery>,
 ) -> Result<Response, Problem> {
     let wanted = Wanted::read(&query)?;

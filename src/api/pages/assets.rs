@@ -1,20 +1,21 @@
 //! Style, scripts and the icon: part of the program, compressed once, kept by browsers for a year
 //! under an address that changes with them.
 
-use std::io::Write;
 use std::sync::LazyLock;
 
-use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::http::HeaderName;
-use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use flate2::Compression;
-use flate2::write::GzEncoder;
 use sha2::Digest;
 use sha2::Sha256;
+
+use crate::api::problem::Path;
+use crate::api::problem::Problem;
+use crate::api::zip;
+use crate::api::zip::zip;
 
 /// Characters of the digest in an address.
 const DIGEST: usize = 16;
@@ -51,9 +52,9 @@ pub(super) fn address(name: &str) -> &'static str {
 }
 
 /// `GET /assets/{name}`
-pub(super) async fn show(Path(name): Path<String>, headers: HeaderMap) -> Response {
+pub(super) async fn show(Path(name): Path, headers: HeaderMap) -> Response {
     let Some(asset) = ALL.iter().find(|asset| asset.name == name) else {
-        return (StatusCode::NOT_FOUND, "there is no such asset\n").into_response();
+        return Problem::not_found("asset", &name).into_response();
     };
     let said: [(HeaderName, &str); 4] = [
         (header::CONTENT_TYPE, asset.kind),
@@ -61,49 +62,16 @@ pub(super) async fn show(Path(name): Path<String>, headers: HeaderMap) -> Respon
         (header::VARY, "accept-encoding"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    if wants_zip(&headers) {
+    if zip::wants(&headers) {
         return (said, [(header::CONTENT_ENCODING, "gzip")], asset.zipped.as_slice())
             .into_response();
     }
     (said, asset.text).into_response()
 }
 
-/// Whether a client takes gzip.
-pub(super) fn wants_zip(headers: &HeaderMap) -> bool {
-    let given = headers.get_all(header::ACCEPT_ENCODING).iter();
-    given.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|one| {
-        let (name, quality) = one.split_once(';').unwrap_or((one, ""));
-        let refused = quality.trim().strip_prefix("q=").and_then(|q| q.parse::<f32>().ok());
-        name.trim().eq_ignore_ascii_case("gzip") && refused.is_none_or(|q| q > 0.0)
-    })
-}
-
-/// What was given, compressed.
-pub(super) fn zip(bytes: &[u8], level: Compression) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), level);
-    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
-    written.expect("memory takes what is written")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn gzip_is_sent_only_to_those_who_take_it() {
-        for (given, wanted) in [
-            ("gzip", true),
-            ("br, GZIP;q=0.5", true),
-            ("gzip;q=0", false),
-            ("br", false),
-            ("", false),
-            ("xgzip", false),
-        ] {
-            let headers: HeaderMap =
-                [(header::ACCEPT_ENCODING, given.parse().unwrap())].into_iter().collect();
-            assert_eq!(wants_zip(&headers), wanted, "{given}");
-        }
-    }
 
     #[test]
     fn style_and_scripts_are_small() {

@@ -27,7 +27,6 @@ use crate::api::backtest::Run;
 use crate::api::backtest::Told;
 use crate::api::history::broken;
 use crate::api::pages::Frame;
-use crate::api::pages::dress::AsItComes;
 use crate::api::pages::html;
 use crate::api::pages::playground::Mistake;
 use crate::api::pages::words::Moment;
@@ -162,9 +161,7 @@ pub(super) async fn run<B: Bus>(
     let (head, tail) = whole.split_once(HERE).unwrap_or((&whole, ""));
     let body = streamed((head.to_owned(), tail.to_owned()), now, (told, run));
     let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
-    let mut response = (kind, body).into_response();
-    response.extensions_mut().insert(AsItComes);
-    Ok(response)
+    Ok((kind, body).into_response())
 }
 
 impl Given {

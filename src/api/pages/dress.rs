@@ -1,4 +1,4 @@
-//! What every page goes out with: its headers, errors as pages, and compressed.
+//! What every page goes out with: its headers, and errors as pages.
 
 use std::collections::BTreeMap;
 
@@ -14,26 +14,18 @@ use axum::http::header;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
-use flate2::Compression;
 use serde::Deserialize;
 
 use crate::api::App;
 use crate::api::pages::Frame;
-use crate::api::pages::assets;
 use crate::api::pages::html;
 use crate::bus::Bus;
 
 /// Only what this host serves, nothing within the page itself, and no other site around it.
 const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; \
                                          frame-ancestors 'none'; object-src 'none'";
-/// Largest page that is held to be compressed.
-const MAX_PAGE: usize = 32 << 20;
-/// What is shorter is not worth it.
-const WORTH_IT: usize = 1_024;
-
-/// An answer that is sent as it comes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct AsItComes;
+/// Largest problem that is made a page.
+const MAX_PROBLEM: usize = 32 << 20;
 
 /// A problem as it was answered.
 #[derive(Deserialize)]
@@ -71,7 +63,6 @@ pub(super) async fn dress<B: Bus>(
     request: Request,
     next: Next,
 ) -> Response {
-    let zips = assets::wants_zip(request.headers());
     let (parts, body) = request.into_parts();
     let frame = Frame::of(&app, &parts);
     let mut response = next.run(Request::from_parts(parts, body)).await;
@@ -79,8 +70,7 @@ pub(super) async fn dress<B: Bus>(
         response = failed(frame, response).await;
     }
     response.headers_mut().extend(headers());
-    let whole = response.extensions().get::<AsItComes>().is_none();
-    if zips && whole && is(&response, "text/html") { zipped(response).await } else { response }
+    response
 }
 
 fn is(response: &Response, kind: &str) -> bool {
@@ -91,25 +81,11 @@ fn is(response: &Response, kind: &str) -> bool {
 /// A problem as a page.
 async fn failed(frame: Frame, response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
-    let bytes = to_bytes(body, MAX_PAGE).await.unwrap_or_default();
+    let bytes = to_bytes(body, MAX_PROBLEM).await.unwrap_or_default();
     let told = serde_json::from_slice::<Told>(&bytes);
     let page = told.ok().and_then(|told| html(&Failed { frame, told }).ok());
     let Some(page) = page else { return Response::from_parts(parts, Body::from(bytes)) };
     parts.headers.remove(header::CONTENT_TYPE);
     parts.headers.remove(header::CONTENT_LENGTH);
     (parts.status, parts.headers, page).into_response()
-}
-
-async fn zipped(response: Response) -> Response {
-    let (mut parts, body) = response.into_parts();
-    let Ok(bytes) = to_bytes(body, MAX_PAGE).await else {
-        return (parts.status, "the page is too large\n").into_response();
-    };
-    if bytes.len() < WORTH_IT {
-        return Response::from_parts(parts, Body::from(bytes));
-    }
-    let zipped = assets::zip(&bytes, Compression::fast());
-    parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(zipped.len()));
-    Response::from_parts(parts, Body::from(zipped))
 }

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 
 use askama::Template;
-use axum::Form;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::HeaderValue;
@@ -20,6 +19,7 @@ use crate::api::App;
 use crate::api::guard::Who;
 use crate::api::history::broken;
 use crate::api::pages::assets;
+use crate::api::problem::Form;
 use crate::api::problem::Problem;
 use crate::api::session;
 use crate::bus::Bus;

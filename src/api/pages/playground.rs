@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use askama::Template;
-use axum::Form;
 use axum::extract::State;
 use axum::response::Html;
 use serde::Deserialize;
@@ -21,6 +20,7 @@ use crate::api::pages::words::Words;
 use crate::api::pages::words::choice;
 use crate::api::pages::words::quoted;
 use crate::api::problem::Fault;
+use crate::api::problem::Form;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::api::rules::MAX_RULES;

@@ -1,8 +1,6 @@
 //! One subscription: where it stands, what was tried, and what its owner can do.
 
 use askama::Template;
-use axum::Form;
-use axum::extract::Path;
 use axum::extract::State;
 use axum::response::Html;
 use axum::response::IntoResponse;
@@ -16,6 +14,7 @@ use serde_json::json;
 use crate::api::App;
 use crate::api::backward::Look;
 use crate::api::history::broken;
+use crate::api::once::Once;
 use crate::api::pages::Frame;
 use crate::api::pages::alert::Try;
 use crate::api::pages::html;
@@ -27,8 +26,10 @@ use crate::api::pages::words::Moment;
 use crate::api::pages::words::Words;
 use crate::api::pages::words::choice;
 use crate::api::pages::words::word;
+use crate::api::problem::Form;
 use crate::api::problem::Json;
 use crate::api::problem::Optional;
+use crate::api::problem::Path;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::api::subscriptions;
@@ -132,7 +133,7 @@ struct Waiting {
 pub(super) async fn show<B: Bus>(
     State(app): State<App<B>>,
     frame: Frame,
-    Path(id): Path<String>,
+    Path(id): Path,
     Query(query): Query<ShowQuery>,
 ) -> Result<Html<String>, Problem> {
     html(&page(&app, frame, &id, query).await?)
@@ -141,16 +142,16 @@ pub(super) async fn show<B: Bus>(
 /// `POST /subscriptions/{id}/test`
 pub(super) async fn test<B: Bus>(
     state: State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<Redirect, Problem> {
-    let _ = requests::test(state, Path(id.clone())).await?;
+    let _ = requests::test(state, Path(id.clone()), Once(None)).await?;
     Ok(back(&id, "test"))
 }
 
 /// `POST /subscriptions/{id}/pause`
 pub(super) async fn pause<B: Bus>(
     state: State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<Redirect, Problem> {
     let _ = requests::pause(state, Path(id.clone())).await?;
     Ok(back(&id, "pause"))
@@ -159,7 +160,7 @@ pub(super) async fn pause<B: Bus>(
 /// `POST /subscriptions/{id}/resume`
 pub(super) async fn resume<B: Bus>(
     state: State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<Redirect, Problem> {
     let _ = requests::resume(state, Path(id.clone())).await?;
     Ok(back(&id, "resume"))
@@ -169,10 +170,11 @@ pub(super) async fn resume<B: Bus>(
 pub(super) async fn rotate<B: Bus>(
     state: State<App<B>>,
     frame: Frame,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<Html<String>, Problem> {
     let usual = Optional(rotate::Wanted::default());
-    let axum::Json(answer) = rotate::rotate(state, Path(id.clone()), usual).await?;
+    let (_, axum::Json(answer)) =
+        rotate::rotate(state, Path(id.clone()), Once(None), usual).await?;
     let secret = answer["secret"].as_str().map(str::to_owned);
     let secret = secret.ok_or_else(|| broken("the key was turned and its secret is not known"))?;
     html(&Secret { frame, id, secret, turned: true })
@@ -182,13 +184,14 @@ pub(super) async fn rotate<B: Bus>(
 pub(super) async fn again<B: Bus>(
     State(app): State<App<B>>,
     frame: Frame,
-    Path(id): Path<String>,
+    Path(id): Path,
     Form(again): Form<Again>,
 ) -> Result<Response, Problem> {
     let sure = again.sure.is_some();
     let asked = serde_json::from_value::<replay::Written>(again.written());
     let asked = asked.map_err(|_| broken("the form could not be read"))?;
-    let answered = replay::replay(State(app.clone()), Path(id.clone()), Json(asked)).await;
+    let answered =
+        replay::replay(State(app.clone()), Path(id.clone()), Once(None), Json(asked)).await;
     let (_, axum::Json(answer)) = answered?;
     if sure {
         return Ok(back(&id, "replay").into_response());

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::Form;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header;
@@ -16,16 +15,19 @@ use serde_json::json;
 
 use crate::api::App;
 use crate::api::backward::Look;
+use crate::api::history::broken;
 use crate::api::pages::Frame;
 use crate::api::pages::html;
 use crate::api::pages::words::Length;
 use crate::api::pages::words::Moment;
 use crate::api::pages::words::Words;
 use crate::api::problem::Fault;
+use crate::api::problem::Form;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::api::subscriptions::Shown;
 use crate::api::subscriptions::create;
+use crate::api::subscriptions::draft;
 use crate::api::subscriptions::list;
 use crate::bus::Bus;
 use crate::bus::Stored;
@@ -123,12 +125,13 @@ pub(super) async fn make<B: Bus>(
     Form(given): Form<Given>,
 ) -> Result<Response, Problem> {
     let log_end = app.bus.end(Stream::Events).await?;
-    let begin = create::Begin { now: frame.now, log_end };
+    let begin = draft::Begin { now: frame.now, log_end, call: None };
     let definition = given.definition().to_string();
     match create::make(&app, definition.as_bytes(), begin).await {
         Ok((subscription, secret)) => {
             let id = subscription.id.to_string();
             let place = [(header::LOCATION, format!("/subscriptions/{id}"))];
+            let secret = secret.ok_or_else(|| broken("the secret that was made is not known"))?;
             let page = html(&Secret { frame, id, secret, turned: false })?;
             Ok((StatusCode::CREATED, place, page).into_response())
         }

@@ -1,12 +1,12 @@
 //! What was tried for a subscription, the newest first.
 
-use axum::extract::Path;
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::App;
 use crate::api::backward::Look;
+use crate::api::problem::Path;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::api::subscriptions::find;
@@ -28,7 +28,7 @@ pub(super) struct AttemptsQuery {
 /// `GET /v1/subscriptions/{id}/attempts`
 pub(super) async fn list<B: Bus>(
     State(app): State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
     Query(query): Query<AttemptsQuery>,
 ) -> Result<axum::Json<Value>, Problem> {
     let id: SubscriptionId = find(&app, &id).await?.0.id;

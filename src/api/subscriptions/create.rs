@@ -7,40 +7,39 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::TryStreamExt;
+use futures_util::stream;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::api::App;
 use crate::api::MAX_ADMIN_BYTES;
 use crate::api::history::broken;
+use crate::api::once::Call;
+use crate::api::once::Once;
 use crate::api::problem::Fault;
 use crate::api::problem::Problem;
 use crate::api::problem::body;
 use crate::api::problem::content_type;
 use crate::api::problem::read_json;
+use crate::api::subscriptions::draft::Begin;
+use crate::api::subscriptions::draft::Draft;
 use crate::api::subscriptions::now;
 use crate::api::subscriptions::put;
-use crate::api::subscriptions::random;
-use crate::api::subscriptions::shape::Shape;
+use crate::api::subscriptions::read;
+use crate::api::subscriptions::record_of;
 use crate::api::subscriptions::shown;
 use crate::api::subscriptions::written::Judge;
-use crate::api::subscriptions::written::Pace;
 use crate::api::subscriptions::written::Written;
 use crate::bus::Bucket;
 use crate::bus::Bus;
 use crate::bus::PutOutcome;
 use crate::bus::Stream;
-use crate::delivery::signature;
-use crate::model::Filter;
 use crate::model::Subscription;
 use crate::model::SubscriptionId;
-use crate::model::Time;
-use crate::model::Version;
-use crate::model::subscription::Credentials;
-use crate::model::subscription::FilterVersion;
 use crate::model::subscription::Secret;
 use crate::model::subscription::SigningKey;
-use crate::model::subscription::Topics;
 use crate::telemetry::logs::chain;
 
 /// Most definitions of one request.
@@ -49,23 +48,11 @@ const MAX_LINES: usize = 10_000;
 const MAX_LINES_BYTES: usize = 8 * 1024 * 1024;
 /// Written together.
 const GROUP: usize = 1_000;
-
-/// A definition that can be taken.
-#[derive(Clone, Debug)]
-pub(super) struct Draft {
-    pub(super) written: Written,
-    filter: Filter,
-    pace: Pace,
-    credentials: Credentials,
-    shape: Shape,
-}
-
-/// Where a subscription begins.
-#[derive(Clone, Copy)]
-pub(in crate::api) struct Begin {
-    pub(in crate::api) now: Time,
-    pub(in crate::api) log_end: u64,
-}
+/// Records looked up at once.
+const LOOKUPS: usize = 32;
+const TAKEN: &str = "its id was taken by another: send it again";
+const NOT_THERE: &str = "it was not made when this key was first used, or was removed since: send \
+                         it under another key";
 
 /// What became of the lines of a request.
 #[derive(Default)]
@@ -77,6 +64,7 @@ struct Told {
 /// `POST /v1/subscriptions`: one definition as JSON, or one a line as NDJSON.
 pub(super) async fn create<B: Bus>(
     State(app): State<App<B>>,
+    Once(call): Once,
     request: Request,
 ) -> Result<Response, Problem> {
     let content = content_type(request.headers());
@@ -94,13 +82,29 @@ pub(super) async fn create<B: Bus>(
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
     let log_end = app.bus.end(Stream::Events).await?;
-    let begin = Begin { now: now(&app), log_end };
+    let begin = Begin { now: now(&app), log_end, call };
     if many { create_many(&app, bytes, begin).await } else { create_one(&app, &bytes, begin).await }
 }
 
 async fn create_one<B: Bus>(app: &App<B>, bytes: &[u8], begin: Begin) -> Result<Response, Problem> {
-    let (subscription, secret) = make(app, bytes, begin).await?;
-    let mut body = json!(shown(&subscription, None, begin.now));
+    let (subscription, secret) = match answered(&begin) {
+        Some(call) => {
+            let id = SubscriptionId::from_random(call.id(0));
+            let written: Written = read_json(bytes)?;
+            made(app, &id, (call, written.secret.as_ref())).await?.ok_or_else(|| {
+                let detail = format!(
+                    "the subscription that was made under this key, {id}, was removed since"
+                );
+                Problem::new(StatusCode::GONE, detail)
+            })?
+        }
+        None => make(app, bytes, begin.clone()).await?,
+    };
+    let record = match &begin.call {
+        Some(call) if call.was_begun() => record_of(app, &subscription).await?,
+        _ => None,
+    };
+    let mut body = json!(shown(&subscription, record, begin.now));
     body["secret"] = json!(secret);
     let location = format!("/v1/subscriptions/{}", subscription.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], axum::Json(body)).into_response())
@@ -111,14 +115,52 @@ pub(in crate::api) async fn make<B: Bus>(
     app: &App<B>,
     bytes: &[u8],
     begin: Begin,
-) -> Result<(Subscription, String), Problem> {
+) -> Result<(Subscription, Option<String>), Problem> {
     let (judge, written) = (Judge::of(app), read_json(bytes)?);
     let judging = tokio::task::spawn_blocking(move || judge.draft(written));
     let draft = judging.await.map_err(|_| broken("judging the definition failed"))?;
     let draft = draft.map_err(Problem::invalid)?;
-    let (subscription, secret) = draft.begin(begin)?;
-    app.bus.put(Bucket::Subscriptions, put(&subscription, None)).await?;
-    Ok((subscription, secret))
+    let (subscription, secret) = draft.begin(&begin, 0)?;
+    let outcome = app.bus.put(Bucket::Subscriptions, put(&subscription, None)).await?;
+    if outcome != PutOutcome::Conflict {
+        return Ok((subscription, Some(secret)));
+    }
+    // It was begun before, and came so far.
+    let found = match &begin.call {
+        Some(call) => made(app, &subscription.id, (call, draft.written.secret.as_ref())).await?,
+        None => None,
+    };
+    found.ok_or_else(|| Problem::new(StatusCode::CONFLICT, TAKEN))
+}
+
+/// The request that was answered before, where it was.
+fn answered(begin: &Begin) -> Option<&Call> {
+    begin.call.as_ref().filter(|call| call.was_answered())
+}
+
+/// What a request has made before, and the secret that it was told: the one that was given, else the
+/// one that was made, as long as it signs. None where it is not there.
+async fn made<B: Bus>(
+    app: &App<B>,
+    id: &SubscriptionId,
+    (call, given): (&Call, Option<&Secret>),
+) -> Result<Option<(Subscription, Option<String>)>, Problem> {
+    let entry = app.bus.get(Bucket::Subscriptions, id.as_str()).await?;
+    let Some(value) = entry.and_then(|entry| entry.value) else { return Ok(None) };
+    let subscription = read(&value)?;
+    let secret = secret_of(&subscription, call, given);
+    Ok(Some((subscription, secret)))
+}
+
+/// The secret that a request was told; none where it no longer signs.
+pub(super) fn secret_of(
+    subscription: &Subscription,
+    call: &Call,
+    given: Option<&Secret>,
+) -> Option<String> {
+    let its = |key: &&SigningKey| key.call.as_deref() == Some(call.mark());
+    let made = || subscription.keys.iter().find(its).map(|key| &key.secret);
+    given.or_else(made).map(|secret| secret.expose().to_owned())
 }
 
 /// Each line stands for itself. Subscriptions that were written are told with their secrets even
@@ -140,15 +182,16 @@ async fn create_many<B: Bus>(
         }
     }
     for group in drafts.chunks(GROUP) {
-        if let Err(error) = write(app, group, begin, &mut told).await {
+        if let Err(error) = write(app, group, &begin, &mut told).await {
             if told.created.is_empty() {
-                return Err(error.into());
+                return Err(error);
             }
-            let message = format!("it may not have been written: {}", chain(&error));
+            let message = format!("it may not have been written: {}", error.detail());
             let faults = [Fault::new("", message)];
             group.iter().for_each(|(index, _)| told.reject(*index, &faults));
         }
     }
+    told.created.sort_by_key(|one| one["index"].as_u64());
     told.rejected.sort_by_key(|one| one["index"].as_u64());
     let nothing = told.created.is_empty() && !told.rejected.is_empty();
     let status = if nothing { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::CREATED };
@@ -159,32 +202,61 @@ async fn create_many<B: Bus>(
 async fn write<B: Bus>(
     app: &App<B>,
     group: &[(usize, Draft)],
-    begin: Begin,
+    begin: &Begin,
     told: &mut Told,
-) -> Result<(), crate::bus::Error> {
+) -> Result<(), Problem> {
     let (mut puts, mut members) = (Vec::new(), Vec::new());
     for (index, draft) in group {
-        match draft.begin(begin) {
+        match draft.begin(begin, *index) {
             Ok((subscription, secret)) => {
+                members.push((*index, subscription.id.clone(), secret, draft));
                 puts.push(put(&subscription, None));
-                members.push((*index, subscription.id, secret));
             }
             Err(problem) => told.reject(*index, &[Fault::new("", problem.detail())]),
         }
     }
-    let outcomes = app.bus.put_all(Bucket::Subscriptions, puts).await?;
-    for ((index, id, secret), outcome) in members.into_iter().zip(outcomes) {
-        let message = match outcome {
-            Ok(PutOutcome::Written(_)) => {
-                told.created.push(json!({"index": index, "id": id, "secret": secret}));
+    // What was answered before changes nothing: it is looked up.
+    let outcomes = match answered(begin) {
+        Some(_) => puts.iter().map(|_| Ok(PutOutcome::Conflict)).collect(),
+        None => app.bus.put_all(Bucket::Subscriptions, puts).await?,
+    };
+    let mut lookups = Vec::new();
+    for ((index, id, secret, draft), outcome) in members.into_iter().zip(outcomes) {
+        let message = match (outcome, &begin.call) {
+            (Ok(PutOutcome::Written(_)), _) => {
+                told.create(index, &id, Some(secret));
                 continue;
             }
-            Ok(PutOutcome::Conflict) => "its id was taken by another: send it again".to_owned(),
-            Err(error) => chain(&error),
+            (Ok(PutOutcome::Conflict), Some(call)) => {
+                let given = draft.written.secret.clone();
+                lookups.push(look_up(app.clone(), (index, id), (call.clone(), given)));
+                continue;
+            }
+            (Ok(PutOutcome::Conflict), None) => TAKEN.to_owned(),
+            (Err(error), _) => chain(&error),
         };
         told.reject(index, &[Fault::new("", message)]);
     }
+    let found: Vec<_> = stream::iter(lookups).buffered(LOOKUPS).try_collect().await?;
+    for (index, id, secret) in found {
+        match secret {
+            Some(secret) => told.create(index, &id, secret),
+            None => told.reject(index, &[Fault::new("", NOT_THERE)]),
+        }
+    }
     Ok(())
+}
+
+type Found = (usize, SubscriptionId, Option<Option<String>>);
+
+/// What a line has made before, and its secret.
+async fn look_up<B: Bus>(
+    app: App<B>,
+    (index, id): (usize, SubscriptionId),
+    (call, given): (Call, Option<Secret>),
+) -> Result<Found, Problem> {
+    let found = made(&app, &id, (&call, given.as_ref())).await?;
+    Ok((index, id, found.map(|(_, secret)| secret)))
 }
 
 fn lines(judge: &Judge, bytes: &[u8]) -> Result<Vec<Result<Draft, Vec<Fault>>>, Problem> {
@@ -203,91 +275,11 @@ fn lines(judge: &Judge, bytes: &[u8]) -> Result<Vec<Result<Draft, Vec<Fault>>>, 
 }
 
 impl Told {
+    fn create(&mut self, index: usize, id: &SubscriptionId, secret: Option<String>) {
+        self.created.push(json!({"index": index, "id": id, "secret": secret}));
+    }
+
     fn reject(&mut self, index: usize, faults: &[Fault]) {
         self.rejected.push(json!({"index": index, "errors": faults}));
     }
-}
-
-impl Judge {
-    pub(super) fn draft(&self, written: Written) -> Result<Draft, Vec<Fault>> {
-        let mut faults = Vec::new();
-        if written.url.is_none() {
-            faults.push(Fault::new("/url", "the url that webhooks are sent to is missing"));
-        }
-        if written.topics.is_none() {
-            faults.push(Fault::new("/topics", "say which topics: names, or [\"*\"] for all"));
-        }
-        let filter = Filter {
-            topics: Topics::All,
-            min_severity: None,
-            keys: Vec::new(),
-            langs: Vec::new(),
-            natures: Vec::new(),
-            expired: false,
-        };
-        let filter = self.filter(&written, filter, &mut faults);
-        let pace = self.check(&written, &mut faults);
-        let credentials = written.credentials(&Credentials::default(), &mut faults);
-        if let Some(Err(message)) = written.secret.as_ref().map(usable) {
-            faults.push(Fault::new("/secret", message));
-        }
-        let url = written.url.as_deref().unwrap_or_default();
-        let shape = self.shape(&written, url, Shape::default(), &mut faults);
-        if faults.is_empty() {
-            Ok(Draft { written, filter, pace, credentials, shape })
-        } else {
-            Err(faults)
-        }
-    }
-}
-
-impl Draft {
-    /// A new subscription with an id of its own, and a secret of its own if none is given; the
-    /// secret is told this once.
-    fn begin(&self, begin: Begin) -> Result<(Subscription, String), Problem> {
-        let secret = match &self.written.secret {
-            Some(secret) => secret.clone(),
-            None => signature::secret_from_random(random()?),
-        };
-        let told = secret.expose().to_owned();
-        let id = SubscriptionId::from_random(random()?);
-        Ok((self.subscription(id, secret, begin), told))
-    }
-
-    /// The subscription as it would be if it were new.
-    pub(super) fn subscription(
-        &self,
-        id: SubscriptionId,
-        secret: Secret,
-        begin: Begin,
-    ) -> Subscription {
-        let filter = self.filter.clone();
-        Subscription {
-            v: Version,
-            id,
-            url: self.written.url.clone().unwrap_or_default(),
-            description: self.written.description.clone().flatten(),
-            format: self.shape.format,
-            routing_key: self.shape.routing_key.clone(),
-            template: self.shape.template.clone(),
-            keys: vec![SigningKey { secret, until: None }],
-            credentials: self.credentials.clone(),
-            filters: vec![FilterVersion { number: 1, effective_after: begin.log_end, filter }],
-            ttl: self.pace.ttl.flatten(),
-            max_in_flight: self.pace.max_in_flight.unwrap_or_default(),
-            rate: self.pace.rate.flatten(),
-            paused: false,
-            requests: Vec::new(),
-            name: None,
-            created_at: begin.now,
-            updated_at: begin.now,
-        }
-    }
-}
-
-/// Whether a secret of the owner's own can sign; its words do not repeat it.
-pub(super) fn usable(secret: &Secret) -> Result<(), String> {
-    signature::Key::parse(secret).map(drop).map_err(|bad| {
-        format!("{bad}: write whsec_ and the base64 of 24 to 64 random bytes, such as those of `openssl rand -base64 32`")
-    })
 }

@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -12,6 +11,7 @@ use serde_json::value::RawValue;
 use crate::api::App;
 use crate::api::history::broken;
 use crate::api::page;
+use crate::api::problem::Path;
 use crate::api::problem::Problem;
 use crate::api::problem::Query;
 use crate::api::subscriptions::past::Course;
@@ -54,7 +54,7 @@ struct Gathered {
 /// `GET /v1/subscriptions/{id}/events?after=N`: what belongs to it after a sequence, sent or not.
 pub(super) async fn pull<B: Bus>(
     State(app): State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
     Query(query): Query<PullQuery>,
 ) -> Result<axum::Json<Page>, Problem> {
     let limit = page::limit(query.limit);

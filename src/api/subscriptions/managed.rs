@@ -18,8 +18,8 @@ use tokio::sync::watch;
 
 use crate::api::problem::Fault;
 use crate::api::subscriptions::MAX_RACES;
-use crate::api::subscriptions::create::Begin;
-use crate::api::subscriptions::create::Draft;
+use crate::api::subscriptions::draft::Begin;
+use crate::api::subscriptions::draft::Draft;
 use crate::api::subscriptions::put;
 use crate::api::subscriptions::refilter;
 use crate::api::subscriptions::shape::Checked;
@@ -37,6 +37,7 @@ use crate::model::SubscriptionName;
 use crate::model::Time;
 use crate::model::subscription::MANAGED_BY;
 use crate::model::subscription::Secret;
+use crate::model::subscription::SigningKey;
 use crate::model::subscription::keys;
 use crate::telemetry::Board;
 use crate::telemetry::Health;
@@ -141,10 +142,11 @@ impl Definition {
     fn subscription(
         &self,
         old: Option<&Subscription>,
-        begin: Begin,
+        begin: &Begin,
     ) -> Result<Subscription, keys::TooManyKeys> {
         let id = SubscriptionId::of_name(&self.name);
-        let mut fresh = self.draft.subscription(id, self.secret.clone(), begin);
+        let mut fresh =
+            self.draft.subscription(id, SigningKey::new(self.secret.clone(), None), begin);
         fresh.name = Some(self.name.clone());
         let Some(old) = old else { return Ok(fresh) };
         let filter = fresh.filter().clone();
@@ -159,8 +161,8 @@ impl Definition {
         };
         refilter(&mut wanted, filter, begin.log_end);
         if wanted.keys.first().is_none_or(|key| key.secret != self.secret) {
-            let secret = self.secret.clone();
-            keys::turn(&mut wanted.keys, secret, begin.now, keys::USUAL_OVERLAP)?;
+            let key = SigningKey::new(self.secret.clone(), None);
+            keys::turn(&mut wanted.keys, key, begin.now, keys::USUAL_OVERLAP)?;
         }
         if wanted != *old {
             wanted.updated_at = begin.now;
@@ -190,7 +192,7 @@ pub async fn apply<B: Bus>(
     wanted: &[Definition],
 ) -> Result<Applied, crate::bus::Error> {
     let mut applied = Applied::default();
-    let begin = Begin { now, log_end: bus.end(Stream::Events).await? };
+    let begin = Begin { now, log_end: bus.end(Stream::Events).await?, call: None };
     let mut there = BTreeMap::new();
     for entry in bus.list(Bucket::Subscriptions, "").await?.entries {
         there.insert(entry.key, (entry.revision, entry.value));
@@ -201,7 +203,7 @@ pub async fn apply<B: Bus>(
         let found = there.get(id.as_str()).and_then(|(revision, value)| {
             value.as_deref().map(|value| (*revision, value.to_vec()))
         });
-        bring(bus, definition, (found, begin), &mut applied).await?;
+        bring(bus, definition, (found, &begin), &mut applied).await?;
         kept.insert(id.to_string());
     }
     for (id, (_, value)) in there.iter().filter(|(id, _)| !kept.contains(*id)) {
@@ -215,7 +217,7 @@ pub async fn apply<B: Bus>(
 async fn bring<B: Bus>(
     bus: &B,
     definition: &Definition,
-    (mut found, begin): (Option<(u64, Vec<u8>)>, Begin),
+    (mut found, begin): (Option<(u64, Vec<u8>)>, &Begin),
     applied: &mut Applied,
 ) -> Result<(), crate::bus::Error> {
     let name = &definition.name;
@@ -364,10 +366,11 @@ mod tests {
         let begin = |log_end| Begin {
             now: Time::from_millis(1_000 + i64::try_from(log_end).unwrap()),
             log_end,
+            call: None,
         };
-        let first = definition(wanted.clone()).subscription(None, begin(5)).unwrap();
+        let first = definition(wanted.clone()).subscription(None, &begin(5)).unwrap();
         assert_eq!((first.filters[0].number, first.filters[0].effective_after), (1, 5));
-        let again = definition(wanted.clone()).subscription(Some(&first), begin(9)).unwrap();
+        let again = definition(wanted.clone()).subscription(Some(&first), &begin(9)).unwrap();
         assert_eq!(again, first);
 
         let paused = Subscription { paused: true, ..first };
@@ -375,17 +378,17 @@ mod tests {
         other["topics"] = json!(["ferry"]);
         other["secret"] = json!(secret("B"));
         other["headers"] = json!({"X-Key": "k"});
-        let changed = definition(other.clone()).subscription(Some(&paused), begin(12)).unwrap();
+        let changed = definition(other.clone()).subscription(Some(&paused), &begin(12)).unwrap();
         assert!(changed.paused && changed.created_at == paused.created_at);
         assert_eq!(changed.updated_at, begin(12).now);
         assert_eq!((changed.filters.len(), changed.filters[1].effective_after), (2, 12));
         assert_eq!(changed.keys[0].secret.expose(), secret("B"));
         assert_eq!(changed.keys[1].until, Some(begin(12).now.plus(keys::USUAL_OVERLAP)));
         assert!(changed.credentials.headers.contains_key("x-key"));
-        let again = definition(other).subscription(Some(&changed), begin(20)).unwrap();
+        let again = definition(other).subscription(Some(&changed), &begin(20)).unwrap();
         assert_eq!(again, changed, "another worker finds nothing to do");
 
-        let back = definition(wanted).subscription(Some(&changed), begin(30)).unwrap();
+        let back = definition(wanted).subscription(Some(&changed), &begin(30)).unwrap();
         assert!(back.credentials.is_empty(), "what the file says no more is gone");
     }
 

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -12,8 +11,11 @@ use serde_json::Value;
 
 use crate::api::App;
 use crate::api::history;
+use crate::api::once::Call;
+use crate::api::once::Once;
 use crate::api::problem::Fault;
 use crate::api::problem::Json;
+use crate::api::problem::Path;
 use crate::api::problem::Problem;
 use crate::api::subscriptions::alter;
 use crate::api::subscriptions::now;
@@ -23,6 +25,7 @@ use crate::api::subscriptions::past::Lost;
 use crate::api::subscriptions::past::View;
 use crate::api::subscriptions::past::Walked;
 use crate::api::subscriptions::past::too_far;
+use crate::api::subscriptions::requests;
 use crate::api::subscriptions::requests::ask;
 use crate::api::subscriptions::requests::waiting;
 use crate::bus::Bus;
@@ -76,13 +79,14 @@ pub(in crate::api) struct Answer {
 /// `POST /v1/subscriptions/{id}/replay`
 pub(in crate::api) async fn replay<B: Bus>(
     State(app): State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
+    Once(call): Once,
     Json(written): Json<Written>,
 ) -> Result<(StatusCode, axum::Json<Answer>), Problem> {
     let now = now(&app);
     let asked = written.checked(now).map_err(Problem::invalid)?;
     let view = View::of(&app, &id).await?;
-    check_idle(&view.subscription, Some(&view.record))?;
+    check_idle(&view.subscription, Some(&view.record), call.as_ref())?;
     let from = match asked.begin {
         Begin::Sequence(sequence) => sequence,
         Begin::Since(at) => sequence_since(&app, &view, at).await?,
@@ -103,8 +107,9 @@ pub(in crate::api) async fn replay<B: Bus>(
     if events > 0 {
         let kind = RequestKind::Replay { from_sequence: from, only_failed: asked.only_failed };
         alter(&app, &id, |subscription, record| {
-            check_idle(subscription, record)?;
-            ask(subscription, record, (now, kind.clone()))
+            check_idle(subscription, record, call.as_ref())?;
+            let kind = kind.clone();
+            ask(subscription, record, requests::Asked { at: now, call: call.as_ref(), kind })
         })
         .await?;
     }
@@ -157,7 +162,15 @@ fn time(value: &Value, now: Time) -> Result<Time, Fault> {
     })
 }
 
-fn check_idle(subscription: &Subscription, record: Option<&Delivery>) -> Result<(), Problem> {
+/// Nothing is in the way of a request that has asked before.
+fn check_idle(
+    subscription: &Subscription,
+    record: Option<&Delivery>,
+    call: Option<&Call>,
+) -> Result<(), Problem> {
+    if requests::has_asked(subscription, call) {
+        return Ok(());
+    }
     let under_way = record.is_some_and(|record| record.replay.is_some());
     let asked = |kind: &RequestKind| matches!(kind, RequestKind::Replay { .. });
     if under_way || waiting(subscription, record).any(|request| asked(&request.kind)) {

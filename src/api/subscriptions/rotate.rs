@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -10,19 +9,25 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::api::App;
+use crate::api::once::Call;
+use crate::api::once::Once;
 use crate::api::problem::Fault;
 use crate::api::problem::Optional;
+use crate::api::problem::Path;
 use crate::api::problem::Problem;
+use crate::api::random;
+use crate::api::subscriptions::Tagged;
 use crate::api::subscriptions::alter;
-use crate::api::subscriptions::create::usable;
+use crate::api::subscriptions::create::secret_of;
+use crate::api::subscriptions::draft::usable;
 use crate::api::subscriptions::now;
-use crate::api::subscriptions::random;
 use crate::api::subscriptions::refuse_managed;
-use crate::api::subscriptions::shown;
 use crate::bus::Bus;
 use crate::delivery::signature;
+use crate::model::Subscription;
 use crate::model::duration;
 use crate::model::subscription::Secret;
+use crate::model::subscription::SigningKey;
 use crate::model::subscription::keys;
 
 #[derive(Debug, Default, Deserialize)]
@@ -34,22 +39,28 @@ pub(in crate::api) struct Wanted {
 
 /// `POST /v1/subscriptions/{id}/rotate`: a new key signs from now on, the old ones until the end of
 /// the overlap. Without a body it is random, and the overlap a day. To send it again with the same
-/// secret changes nothing.
+/// secret, or under the same key of the request, changes nothing.
 pub(in crate::api) async fn rotate<B: Bus>(
     State(app): State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
+    Once(call): Once,
     Optional(wanted): Optional<Wanted>,
-) -> Result<axum::Json<Value>, Problem> {
+) -> Result<Tagged, Problem> {
     let overlap = wanted.check().map_err(Problem::invalid)?;
-    let secret = match wanted.secret {
-        Some(secret) => secret,
+    let given = wanted.secret.as_ref();
+    let secret = match given {
+        Some(secret) => secret.clone(),
         None => signature::secret_from_random(random()?),
     };
+    let key = SigningKey::new(secret, call.as_ref().map(|call| call.mark().to_owned()));
     let now = now(&app);
-    let ((), subscription, record) = alter(&app, &id, |subscription, _| {
+    let ((), seen) = alter(&app, &id, |subscription, _| {
+        if call.as_ref().is_some_and(|call| has_turned(subscription, call)) {
+            return Ok(());
+        }
         refuse_managed(subscription)?;
         let before = subscription.keys.clone();
-        keys::turn(&mut subscription.keys, secret.clone(), now, overlap)
+        keys::turn(&mut subscription.keys, key.clone(), now, overlap)
             .map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))?;
         if subscription.keys != before {
             subscription.updated_at = now;
@@ -57,10 +68,21 @@ pub(in crate::api) async fn rotate<B: Bus>(
         Ok(())
     })
     .await?;
-    tracing::info!(subscription.id = %subscription.id, keys = subscription.keys.len(), "Signing key turned");
-    let mut answer = json!(shown(&subscription, record, now));
-    answer["secret"] = json!(secret.expose());
-    Ok(axum::Json(answer))
+    let secret = match &call {
+        Some(call) => secret_of(&seen.subscription, call, given),
+        None => Some(key.secret.expose().to_owned()),
+    };
+    let (id, keys) = (&seen.subscription.id, seen.subscription.keys.len());
+    tracing::info!(subscription.id = %id, keys, "Signing key turned");
+    let (tag, axum::Json(mut answer)) = seen.told(now);
+    answer["secret"] = json!(secret);
+    Ok((tag, axum::Json(answer)))
+}
+
+/// Whether a request has turned the key before.
+fn has_turned(subscription: &Subscription, call: &Call) -> bool {
+    let marked = |key: &SigningKey| key.call.as_deref() == Some(call.mark());
+    call.was_answered() || (call.was_begun() && subscription.keys.iter().any(marked))
 }
 
 impl Wanted {

@@ -1,6 +1,5 @@
 //! Trying a webhook: a `test.ping` on the real way, or the request that would be sent, unsent.
 
-use axum::extract::Path;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -9,12 +8,14 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::api::App;
+use crate::api::once::Once;
 use crate::api::problem::Fault;
 use crate::api::problem::Optional;
+use crate::api::problem::Path;
 use crate::api::problem::Problem;
+use crate::api::random;
 use crate::api::subscriptions::find;
 use crate::api::subscriptions::now;
-use crate::api::subscriptions::random;
 use crate::api::subscriptions::requests;
 use crate::bus::Bus;
 use crate::delivery::example;
@@ -57,7 +58,8 @@ struct Shown {
 /// and the answer is what would.
 pub(super) async fn test<B: Bus>(
     State(app): State<App<B>>,
-    Path(id): Path<String>,
+    Path(id): Path,
+    once: Once,
     Optional(wanted): Optional<Wanted>,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
     let kind = wanted.kind().map_err(|fault| Problem::invalid(vec![fault]))?;
@@ -65,7 +67,7 @@ pub(super) async fn test<B: Bus>(
         let shown = rehearse(&app, &id, kind).await?;
         return Ok((StatusCode::OK, axum::Json(json!(shown))));
     }
-    requests::test(State(app), Path(id)).await
+    requests::test(State(app), Path(id), once).await
 }
 
 impl Wanted {

@@ -116,7 +116,7 @@ async fn measure_pipeline<B: Bus>(
 }
 
 fn signature_key(secret: crate::model::subscription::Secret) -> SigningKey {
-    SigningKey { secret, until: None }
+    SigningKey::new(secret, None)
 }
 
 async fn subscribe<B: Bus>(bus: &B, url: &str, key: SigningKey) -> anyhow::Result<()> {

@@ -195,7 +195,7 @@ fn an_event_fails_only_after_twelve_sends_and_46_hours() {
 }
 
 fn resume(number: u64) -> Vec<Request> {
-    vec![Request { number: number + 1, at: at(0), kind: RequestKind::Resume }]
+    vec![Request { number: number + 1, at: at(0), call: None, kind: RequestKind::Resume }]
 }
 
 #[test]
@@ -428,7 +428,7 @@ fn a_replay_sends_what_was_settled_again_in_order_behind_what_is_new() {
     one.record();
     let replay = |number, from_sequence, only_failed| {
         let kind = RequestKind::Replay { from_sequence, only_failed };
-        let requests = vec![Request { number, at: at(0), kind }];
+        let requests = vec![Request { number, at: at(0), call: None, kind }];
         Subscription { requests, ..subscription(1) }
     };
     let run = |one: &mut Endpoint| {

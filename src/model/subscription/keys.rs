@@ -21,6 +21,11 @@ pub const USUAL_OVERLAP: Duration = Duration::from_secs(86_400);
 pub struct TooManyKeys(Time);
 
 impl SigningKey {
+    /// A current key.
+    pub fn new(secret: Secret, call: Option<String>) -> Self {
+        Self { secret, until: None, call }
+    }
+
     /// Whether it signs at this time: up to `until`, inclusive.
     pub fn signs(&self, now: Time) -> bool {
         self.until.is_none_or(|until| now <= until)
@@ -32,22 +37,24 @@ impl SigningKey {
 /// is to change nothing but the old ones.
 pub fn turn(
     keys: &mut Vec<SigningKey>,
-    secret: Secret,
+    mut new: SigningKey,
     now: Time,
     overlap: Duration,
 ) -> Result<(), TooManyKeys> {
     let end = now.plus(overlap.min(MAX_OVERLAP));
+    let same = keys.iter().find(|key| key.secret == new.secret);
+    new.call = same.map_or(new.call, |same| same.call.clone());
     let old = keys.iter().filter(|key| !overlap.is_zero() && key.signs(now));
-    let old = old.filter(|key| key.secret != secret).map(|key| SigningKey {
-        secret: key.secret.clone(),
+    let old = old.filter(|key| key.secret != new.secret).map(|key| SigningKey {
         until: Some(key.until.map_or(end, |until| until.min(end))),
+        ..key.clone()
     });
     let old: Vec<SigningKey> = old.collect();
     if old.len() >= MAX_KEYS {
         let first = old.iter().filter_map(|key| key.until).min();
         return Err(TooManyKeys(first.unwrap_or(end)));
     }
-    *keys = std::iter::once(SigningKey { secret, until: None }).chain(old).collect();
+    *keys = std::iter::once(new).chain(old).collect();
     Ok(())
 }
 
@@ -66,13 +73,13 @@ mod tests {
     }
 
     fn first() -> Vec<SigningKey> {
-        vec![SigningKey { secret: secret(0), until: None }]
+        vec![SigningKey::new(secret(0), None)]
     }
 
     #[test]
     fn the_old_key_signs_until_the_end_of_the_overlap_and_not_a_moment_longer() {
         let mut keys = first();
-        turn(&mut keys, secret(1), at(0), DAY).unwrap();
+        turn(&mut keys, SigningKey::new(secret(1), None), at(0), DAY).unwrap();
         assert_eq!((&keys[0].secret, keys[0].until), (&secret(1), None));
         assert_eq!((&keys[1].secret, keys[1].until), (&secret(0), Some(at(86_400))));
         assert!(keys[1].signs(at(86_400)));
@@ -83,19 +90,19 @@ mod tests {
     #[test]
     fn an_overlap_of_nothing_ends_every_old_key_at_once() {
         let mut keys = first();
-        turn(&mut keys, secret(1), at(0), DAY).unwrap();
-        turn(&mut keys, secret(2), at(1), Duration::ZERO).unwrap();
-        assert_eq!(keys, [SigningKey { secret: secret(2), until: None }]);
+        turn(&mut keys, SigningKey::new(secret(1), None), at(0), DAY).unwrap();
+        turn(&mut keys, SigningKey::new(secret(2), None), at(1), Duration::ZERO).unwrap();
+        assert_eq!(keys, [SigningKey::new(secret(2), None)]);
     }
 
     #[test]
     fn an_older_key_is_never_given_more_time_but_may_be_given_less() {
         let mut keys = first();
-        turn(&mut keys, secret(1), at(0), DAY).unwrap();
-        turn(&mut keys, secret(2), at(10), 7 * DAY).unwrap();
+        turn(&mut keys, SigningKey::new(secret(1), None), at(0), DAY).unwrap();
+        turn(&mut keys, SigningKey::new(secret(2), None), at(10), 7 * DAY).unwrap();
         let until: Vec<_> = keys.iter().map(|key| key.until).collect();
         assert_eq!(until, [None, Some(at(10).plus(7 * DAY)), Some(at(86_400))]);
-        turn(&mut keys, secret(3), at(20), Duration::from_secs(60)).unwrap();
+        turn(&mut keys, SigningKey::new(secret(3), None), at(20), Duration::from_secs(60)).unwrap();
         assert!(keys[1..].iter().all(|key| key.until == Some(at(80))), "{keys:?}");
     }
 
@@ -103,13 +110,14 @@ mod tests {
     fn a_sixth_key_is_refused_until_one_has_ended() {
         let mut keys = first();
         for n in 1..MAX_KEYS {
-            turn(&mut keys, secret(n), at(i64::try_from(n).unwrap()), DAY).unwrap();
+            turn(&mut keys, SigningKey::new(secret(n), None), at(i64::try_from(n).unwrap()), DAY)
+                .unwrap();
         }
         let before = keys.clone();
-        let refused = turn(&mut keys, secret(9), at(10), DAY).unwrap_err();
+        let refused = turn(&mut keys, SigningKey::new(secret(9), None), at(10), DAY).unwrap_err();
         assert!(refused.to_string().contains("until 1970-01-02T00:00:01.000Z"), "{refused}");
         assert_eq!(keys, before, "and nothing changed");
-        turn(&mut keys, secret(9), at(86_402), DAY).unwrap();
+        turn(&mut keys, SigningKey::new(secret(9), None), at(86_402), DAY).unwrap();
         assert_eq!(keys.len(), MAX_KEYS, "the one that ended made room");
     }
 
@@ -117,11 +125,11 @@ mod tests {
     fn the_current_key_again_changes_nothing_and_an_old_one_comes_back_as_the_only_one_of_its_kind()
     {
         let mut keys = first();
-        turn(&mut keys, secret(1), at(0), DAY).unwrap();
+        turn(&mut keys, SigningKey::new(secret(1), None), at(0), DAY).unwrap();
         let before = keys.clone();
-        turn(&mut keys, secret(1), at(5), DAY).unwrap();
+        turn(&mut keys, SigningKey::new(secret(1), None), at(5), DAY).unwrap();
         assert_eq!(keys, before);
-        turn(&mut keys, secret(0), at(6), DAY).unwrap();
+        turn(&mut keys, SigningKey::new(secret(0), None), at(6), DAY).unwrap();
         let secrets: Vec<_> = keys.iter().map(|key| key.secret.clone()).collect();
         assert_eq!(secrets, [secret(0), secret(1)]);
     }

@@ -25,7 +25,7 @@ pub(crate) struct Folder {
     bus: Embedded,
 }
 
-async fn open(folder: PathBuf, limits: Limits) -> Embedded {
+pub(crate) async fn open(folder: PathBuf, limits: Limits) -> Embedded {
     Embedded::open(EmbeddedSettings { folder, limits }).await.unwrap()
 }
 

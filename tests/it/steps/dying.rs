@@ -13,26 +13,26 @@ use crate::support::spied::Spied;
 use crate::support::spied::Spy;
 
 /// What a process says on its standard output before it kills itself, with the place it writes to.
-pub(super) const LAST_WORDS: &str = "killed while writing to ";
+pub(crate) const LAST_WORDS: &str = "killed while writing to ";
 
 /// The write at which a process kills itself: before it, or after it and before anybody is told.
 /// Writes are counted for each place: the order of those to different places is open.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Death {
-    pub(super) to: String,
-    pub(super) at: usize,
-    pub(super) before: bool,
+pub(crate) struct Death {
+    pub(crate) to: String,
+    pub(crate) at: usize,
+    pub(crate) before: bool,
 }
 
 /// Counts the writes, for the death at one of them.
 #[derive(Clone)]
-pub(super) struct Dying {
+pub(crate) struct Dying {
     writes: Arc<Mutex<BTreeMap<String, usize>>>,
     death: Option<Death>,
 }
 
 impl Dying {
-    pub(super) fn on<B>(bus: B, death: Option<Death>) -> Spied<B, Self> {
+    pub(crate) fn on<B>(bus: B, death: Option<Death>) -> Spied<B, Self> {
         Spied(bus, Self { writes: Arc::default(), death })
     }
 

@@ -198,7 +198,7 @@ impl World {
             _ => return,
         };
         let number = self.wanted.requests.last().map_or(1, |last| last.number + 1);
-        self.wanted.requests.push(Request { number, at: at(self.now), kind });
+        self.wanted.requests.push(Request { number, at: at(self.now), call: None, kind });
         self.one.redefine(self.wanted.clone()).unwrap();
     }
 

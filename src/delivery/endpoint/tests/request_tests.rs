@@ -10,7 +10,7 @@ fn whoever_resumes_or_pings_has_everything_tried_at_once() {
         let (first, _) = sends(&mut one, at(0));
         one.ended(&first, end(Reply::Status(400, None), 0));
         assert_eq!(one.due(at(0)), Due::At(at(1)));
-        let requests = vec![Request { number: 1, at: at(0), kind }];
+        let requests = vec![Request { number: 1, at: at(0), call: None, kind }];
         one.redefine(Subscription { requests, ..subscription(4) }).unwrap();
         let next = one.next(at(0));
         if let Next::Send(ping @ Work::Ping(_)) = &next {
@@ -29,7 +29,7 @@ fn a_ping_waits_for_what_is_under_way_and_asks_for_nothing_meanwhile() {
     look_at(&mut one, &mut log, 2);
     let (first, _) = sends(&mut one, at(0));
     let kind = RequestKind::Test { id: "ping_a".to_owned() };
-    let requests = vec![Request { number: 1, at: at(0), kind }];
+    let requests = vec![Request { number: 1, at: at(0), call: None, kind }];
     one.redefine(Subscription { requests, ..subscription(4) }).unwrap();
     assert_eq!(one.due(at(0)), Due::Idle);
     assert!(matches!(one.next(at(0)), Next::Nothing));
@@ -50,7 +50,7 @@ fn a_second_replay_waits_for_the_first_and_asks_for_nothing_meanwhile() {
     one.ended(&first, ok(0));
     one.record();
     let replay = RequestKind::Replay { from_sequence: 1, only_failed: false };
-    let asked = |number| Request { number, at: at(0), kind: replay.clone() };
+    let asked = |number| Request { number, at: at(0), call: None, kind: replay.clone() };
     one.redefine(Subscription { requests: vec![asked(1), asked(2)], ..subscription(1) }).unwrap();
     for _ in 0..2 {
         assert_eq!(one.due(at(0)), Due::Now);
