@@ -11,7 +11,10 @@ pub mod resolve;
 mod client;
 mod connect;
 mod fetch;
+mod line;
 mod pace;
+mod pool;
+mod session;
 mod trust;
 mod unpack;
 
@@ -37,6 +40,7 @@ pub use policy::judge;
 pub use policy::judge_addr;
 pub use policy::judge_answers;
 pub use resolve::Resolver;
+pub use session::Session;
 pub use trust::BadAuthorities;
 pub use trust::authorities;
 

@@ -1,33 +1,15 @@
-//! The client: one connection pool behind the vetting connector.
+//! The client: kept connections behind the vetting connector.
 
-use std::convert::Infallible;
+use std::error::Error as Cause;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
-use std::task::Context;
-use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
-use bytes::BytesMut;
-use http::HeaderMap;
-use http::HeaderValue;
-use http::header;
-use http_body_util::BodyExt;
-use hyper::body::Frame;
-use hyper::body::Incoming;
-use hyper::body::SizeHint;
 use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::capture_connection;
-use hyper_util::rt::TokioExecutor;
-use hyper_util::rt::TokioTimer;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use tokio::time::Instant;
+use tower_service::Service;
 
 use crate::egress::Error;
 use crate::egress::Policy;
@@ -37,27 +19,24 @@ use crate::egress::Request;
 use crate::egress::Resolver;
 use crate::egress::Response;
 use crate::egress::Target;
-use crate::egress::connect::Bounded;
 use crate::egress::connect::ConnectError;
 use crate::egress::connect::Connector;
-use crate::egress::connect::Since;
+use crate::egress::connect::HANDSHAKE;
+use crate::egress::line::Line;
 use crate::egress::pace::Pace;
 use crate::egress::policy::judge;
 use crate::egress::policy::judge_again;
+use crate::egress::pool::Host;
+use crate::egress::pool::Pool;
+use crate::egress::session::Session;
 
 /// Counts how often what caused a request has passed through such a client.
 pub const HOP_HEADER: &str = "wirebell-hops";
 /// A request that would make more hops than this runs in a loop.
 pub const MAX_HOPS: u8 = 5;
 
-/// Largest head of a response.
-const MAX_HEAD: usize = 32 << 10;
-/// Most header lines of a response.
-const MAX_LINES: usize = 64;
-/// Connections kept alive in all.
-const MAX_IDLE: usize = 4_096;
-/// How long an unused connection is kept.
-const IDLE: Duration = Duration::from_secs(90);
+type BoxError = Box<dyn Cause + Send + Sync>;
+
 /// What a client is made of.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -91,10 +70,13 @@ impl Settings {
 
 /// The one outgoing HTTP client. Cheap to clone; every clone shares the connections.
 #[derive(Clone)]
-pub struct Client {
-    http: legacy::Client<Bounded<HttpsConnector<Connector>>, Outgoing>,
+pub struct Client(Arc<Parts>);
+
+struct Parts {
+    https: HttpsConnector<Connector>,
     connector: Connector,
-    max_age: Duration,
+    pace: Pace,
+    pool: Pool,
 }
 
 impl Client {
@@ -121,27 +103,19 @@ impl Client {
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector.clone());
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(idle_per_host)
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .http1_max_buf_size(MAX_HEAD)
-            .http1_max_headers(MAX_LINES)
-            // A retry nobody sees would make attempts that nobody counts.
-            .retry_canceled_requests(false)
-            .build(Bounded { inner: https, pace: Pace::new(connects_per_host) });
-        Self { http, connector, max_age }
+        let pace = Pace::new(connects_per_host);
+        let pool = Pool::new(idle_per_host, max_age);
+        Self(Arc::new(Parts { https, connector, pace, pool }))
     }
 
     /// Judges an address as written.
     pub fn judge(&self, text: &str) -> Result<Target, Refusal> {
-        judge(text, &self.connector.policy)
+        judge(text, &self.0.connector.policy)
     }
 
     /// The addresses that a target stands for now, every one of them judged.
     pub async fn vet(&self, target: &Target) -> Result<Vec<SocketAddr>, Error> {
-        let vetted = self.connector.vet(target.host(), target.port()).await;
+        let vetted = self.0.connector.vet(target.host(), target.port()).await;
         vetted.map_err(|e| of_connect(target.host(), e))
     }
 
@@ -150,52 +124,55 @@ impl Client {
     ///
     /// Dropping the future gives the request up; it may have arrived.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
-        let (cap, timeout) = (request.cap, request.timeout);
-        let deadline = Instant::now() + timeout;
-        let (status, headers, body) = Box::pin(self.exchange(request, deadline)).await?;
-        let (body, end) = read(body, cap, deadline).await;
-        Ok(Response { status, headers, body, complete: end == End::Whole })
+        Box::pin(self.session().send(request)).await
     }
 
-    /// Sends a request and answers the head and the open body.
-    pub(super) async fn exchange(
-        &self,
-        request: Request,
-        deadline: Instant,
-    ) -> Result<(http::StatusCode, HeaderMap, Incoming), Error> {
-        let host = request.target.host().to_owned();
+    /// For requests one after the other, which share a connection as long as they go to one host.
+    pub fn session(&self) -> Session {
+        Session::new(self.clone())
+    }
+
+    /// Closes kept connections that nobody has used for a while. Sending does so by itself; this
+    /// is for when nothing is sent.
+    pub fn close_idle(&self) {
+        self.0.pool.look();
+    }
+
+    /// Keeps a connection for its next use.
+    pub(super) fn keep(&self, host: Host, line: Box<Line>) {
+        self.0.pool.put(host, line);
+    }
+
+    /// Whether a request to this target may be made at all.
+    pub(super) fn permits(&self, request: &Request) -> Result<(), Error> {
+        let host = || request.target.host().to_owned();
         if request.hops >= MAX_HOPS {
-            return Err(Error::Loop { host, hops: request.hops });
+            return Err(Error::Loop { host: host(), hops: request.hops });
         }
         // The policy may be another one than when the address was stored.
-        judge_again(&request.target, &self.connector.policy)
-            .map_err(|refusal| Error::Refused { host: host.clone(), refusal })?;
-        let timeout = request.timeout;
-        let written = Arc::new(AtomicBool::new(false));
-        let bodyless = request.body.is_empty();
-        let mut outgoing = outgoing(request, Arc::clone(&written));
-        let connection = capture_connection(&mut outgoing);
-        let reached = || {
-            // Without a body there is no telling when the head went out.
-            let connected = connection.connection_metadata().is_some();
-            let may_have = written.load(Ordering::Acquire) || (bodyless && connected);
-            if may_have { Reached::Unknown } else { Reached::NotSent }
-        };
-        let answer = match tokio::time::timeout_at(deadline, self.http.request(outgoing)).await {
-            Err(_) => return Err(Error::TimedOut { host, after: timeout, reached: reached() }),
-            Ok(Err(e)) => return Err(of_client(&host, e, reached())),
-            Ok(Ok(answer)) => answer,
-        };
-        let (head, body) = answer.into_parts();
-        let is_old = |since: &Since| since.0.elapsed().saturating_add(IDLE) > self.max_age;
-        let crowded = self.connector.open.load(Ordering::Relaxed) > MAX_IDLE;
-        // It may lie idle before its next use, which must not come after its time.
-        if (crowded || head.extensions.get::<Since>().is_some_and(is_old))
-            && let Some(connected) = connection.connection_metadata().as_ref()
-        {
-            connected.poison();
+        judge_again(&request.target, &self.0.connector.policy)
+            .map_err(|refusal| Error::Refused { host: host(), refusal })
+    }
+
+    /// A connection to a target: one that is free, or a new one once it is its host's turn.
+    pub(super) async fn line(&self, host: &Host, target: &Target) -> Result<Box<Line>, Error> {
+        if let Some(line) = self.0.pool.take(host) {
+            return Ok(line);
         }
-        Ok((head.status, head.headers, body))
+        tokio::select! {
+            biased;
+            line = self.0.pool.wait(host) => return Ok(line),
+            () = self.0.pace.turn(target.host(), target.port()) => {}
+        }
+        let connecting = self.0.https.clone().call(target.uri().clone());
+        let stream = match tokio::time::timeout(HANDSHAKE, connecting).await {
+            Ok(stream) => stream,
+            Err(_) => Err(ConnectError::Handshake.into()),
+        };
+        let stream = stream.map_err(|error| of_connecting(target.host(), error))?;
+        let host = target.host();
+        let line = Line::over(stream).await;
+        line.map(Box::new).map_err(|error| broken(host, Reached::NotSent, error))
     }
 }
 
@@ -205,63 +182,20 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// How a body ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// All of it was read.
-    Whole,
-    /// It is longer than the cap; the connection is closed.
-    Capped,
-    /// It broke off or did not come in time.
-    Broken,
+/// What is said of an exchange that broke.
+pub(super) fn broken(host: &str, reached: Reached, error: hyper::Error) -> Error {
+    let reached = if error.is_canceled() { Reached::NotSent } else { reached };
+    Error::Broken { host: host.to_owned(), reached, source: error.into() }
 }
 
-/// Reads a body up to the cap.
-pub(super) async fn read(mut body: Incoming, cap: usize, deadline: Instant) -> (Bytes, End) {
-    let mut kept = BytesMut::new();
-    loop {
-        let frame = match tokio::time::timeout_at(deadline, body.frame()).await {
-            Err(_) | Ok(Some(Err(_))) => return (kept.freeze(), End::Broken),
-            Ok(None) => return (kept.freeze(), End::Whole),
-            Ok(Some(Ok(frame))) => frame,
-        };
-        let Ok(data) = frame.into_data() else { continue };
-        let room = cap.saturating_sub(kept.len());
-        if data.len() > room {
-            kept.extend_from_slice(data.get(..room).unwrap_or_default());
-            return (kept.freeze(), End::Capped);
+fn of_connecting(host: &str, error: BoxError) -> Error {
+    match find(&*error) {
+        Some(ConnectError::Refused(refusal)) => {
+            Error::Refused { host: host.to_owned(), refusal: refusal.clone() }
         }
-        kept.extend_from_slice(&data);
-    }
-}
-
-fn outgoing(request: Request, written: Arc<AtomicBool>) -> http::Request<Outgoing> {
-    let Request { method, target, headers, body, hops, .. } = request;
-    let body = Outgoing { bytes: (!body.is_empty()).then_some(body), written };
-    let mut built = http::Request::new(body);
-    *built.method_mut() = method;
-    *built.uri_mut() = target.uri().clone();
-    *built.headers_mut() = headers;
-    let headers = built.headers_mut();
-    let agent = concat!("Wirebell/", env!("CARGO_PKG_VERSION"));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
-    headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
-    headers.insert(HOP_HEADER, HeaderValue::from(u16::from(hops) + 1));
-    built
-}
-
-fn of_client(host: &str, error: legacy::Error, reached: Reached) -> Error {
-    let host = host.to_owned();
-    if !error.is_connect() {
-        let canceled = find::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled);
-        let reached = if canceled { Reached::NotSent } else { reached };
-        return Error::Broken { host, reached, source: error.into() };
-    }
-    match find::<ConnectError>(&error) {
-        Some(ConnectError::Refused(refusal)) => Error::Refused { host, refusal: refusal.clone() },
-        Some(ConnectError::Dns(why)) => Error::Dns { host, why: why.clone() },
-        Some(ConnectError::Connect(_)) => Error::Connect { host, source: error.into() },
-        Some(ConnectError::Handshake) | None => Error::Tls { host, source: error.into() },
+        Some(ConnectError::Dns(why)) => Error::Dns { host: host.to_owned(), why: why.clone() },
+        Some(ConnectError::Connect(_)) => Error::Connect { host: host.to_owned(), source: error },
+        Some(ConnectError::Handshake) | None => Error::Tls { host: host.to_owned(), source: error },
     }
 }
 
@@ -274,41 +208,14 @@ fn of_connect(host: &str, error: ConnectError) -> Error {
     }
 }
 
-/// The first cause of this type.
-fn find<E: std::error::Error + 'static>(error: &legacy::Error) -> Option<&E> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+/// Why there is no connection, if that is among the causes.
+fn find<'e>(error: &'e (dyn Cause + 'static)) -> Option<&'e ConnectError> {
+    let mut cause = Some(error);
     while let Some(next) = cause {
-        if let Some(found) = next.downcast_ref::<E>() {
+        if let Some(found) = next.downcast_ref::<ConnectError>() {
             return Some(found);
         }
         cause = next.source();
     }
     None
-}
-
-/// A body that knows whether anybody has asked for it: from then on it may be on its way.
-pub(super) struct Outgoing {
-    bytes: Option<Bytes>,
-    written: Arc<AtomicBool>,
-}
-
-impl hyper::body::Body for Outgoing {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.written.store(true, Ordering::Release);
-        Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-    }
 }

@@ -11,7 +11,6 @@ use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
 use std::time::Duration;
-use std::time::Instant;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::Connected;
@@ -26,16 +25,14 @@ use tower_service::Service;
 use crate::egress::Policy;
 use crate::egress::Refusal;
 use crate::egress::Resolver;
-use crate::egress::pace::Pace;
 use crate::egress::policy::judge_peer;
 
 /// Longest time for a TCP connection, over all addresses of a name.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Longest time for name, connection and TLS handshake together.
-const HANDSHAKE: Duration = Duration::from_secs(13);
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(13);
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +99,7 @@ impl Connector {
         stream.set_nodelay(true).map_err(ConnectError::Connect)?;
         self.open.fetch_add(1, Ordering::Relaxed);
         let open = Open(Arc::clone(&self.open));
-        Ok(TokioIo::new(Peer { stream, since: Instant::now(), _open: open }))
+        Ok(TokioIo::new(Peer { stream, _open: open }))
     }
 }
 
@@ -126,49 +123,9 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// Gives a connector, with its handshake, a limit in time, which begins when it is its host's turn.
-#[derive(Clone)]
-pub(super) struct Bounded<C> {
-    pub(super) inner: C,
-    pub(super) pace: Pace,
-}
-
-impl<C> Service<Uri> for Bounded<C>
-where
-    C: Service<Uri, Error = BoxError>,
-    C::Response: Send + 'static,
-    C::Future: Send + 'static,
-{
-    type Response = C::Response;
-    type Error = BoxError;
-    type Future = Boxed<Result<C::Response, BoxError>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let pace = self.pace.clone();
-        let work = self.inner.call(uri.clone());
-        Box::pin(async move {
-            let (host, port) = place(&uri);
-            pace.turn(host, port).await;
-            match tokio::time::timeout(HANDSHAKE, work).await {
-                Ok(done) => done,
-                Err(_) => Err(ConnectError::Handshake.into()),
-            }
-        })
-    }
-}
-
-/// When a connection was made.
-#[derive(Clone, Copy)]
-pub(super) struct Since(pub(super) Instant);
-
 /// A vetted connection.
 pub(super) struct Peer {
     stream: TcpStream,
-    since: Instant,
     _open: Open,
 }
 
@@ -183,7 +140,7 @@ impl Drop for Open {
 
 impl Connection for Peer {
     fn connected(&self) -> Connected {
-        Connected::new().extra(Since(self.since))
+        Connected::new()
     }
 }
 

@@ -15,8 +15,7 @@ use crate::egress::Client;
 use crate::egress::Error;
 use crate::egress::Request;
 use crate::egress::Target;
-use crate::egress::client::End;
-use crate::egress::client::read;
+use crate::egress::session::End;
 use crate::egress::unpack;
 use crate::egress::unpack::Trouble;
 
@@ -68,7 +67,7 @@ impl Client {
         let mut headers = fetch.headers;
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         let mut target = self.target(&fetch.url)?;
-        let mut redirects = Vec::new();
+        let (mut session, mut redirects) = (self.session(), Vec::new());
         loop {
             let request = Request {
                 method: Method::GET,
@@ -79,7 +78,8 @@ impl Client {
                 cap: fetch.cap,
                 hops: 0,
             };
-            let (status, answered, body) = Box::pin(self.exchange(request, deadline)).await?;
+            let (head, body) = Box::pin(session.open(request, deadline)).await?;
+            let (status, answered) = (head.status, head.headers);
             if let Some(next) = self.redirect(&target, status, &answered)? {
                 let host = target.host().to_owned();
                 if redirects.len() >= MAX_REDIRECTS {
@@ -95,7 +95,7 @@ impl Client {
                 continue;
             }
             let host = target.host().to_owned();
-            let (body, end) = read(body, fetch.cap, deadline).await;
+            let (body, end) = session.read(body, fetch.cap, deadline).await;
             if end == End::Capped {
                 return Err(Error::TooLarge { host, limit: fetch.cap });
             }

@@ -3,8 +3,12 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use http::HeaderValue;
 use http::Uri;
+use http::uri::Authority;
+use http::uri::PathAndQuery;
 use ipnet::IpNet;
 use url::Host;
 use url::Url;
@@ -63,10 +67,18 @@ enum Remedy {
 }
 
 /// An address that was judged as text. What is stored, signed for and connected to is this value.
+/// Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct Target(Arc<Parts>);
+
+#[derive(PartialEq, Eq)]
+struct Parts {
     url: Url,
     uri: Uri,
+    /// Path and query.
+    path: Uri,
+    /// Host and port as a header says them.
+    authority: HeaderValue,
     host: String,
     literal: Option<IpAddr>,
     port: u16,
@@ -171,33 +183,46 @@ impl std::error::Error for Refusal {}
 impl Target {
     /// The address.
     pub fn url(&self) -> &Url {
-        &self.url
+        &self.0.url
     }
 
     /// The host in lower case, without brackets and final dot.
     pub fn host(&self) -> &str {
-        &self.host
+        &self.0.host
     }
 
     /// The address, if the host is one.
     pub fn literal(&self) -> Option<IpAddr> {
-        self.literal
+        self.0.literal
     }
 
     /// The port, also where it is not written.
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port
+    }
+
+    /// Whether it is called under TLS.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.0.url.scheme() == "https"
     }
 
     pub(super) fn uri(&self) -> &Uri {
-        &self.uri
+        &self.0.uri
+    }
+
+    pub(super) fn path(&self) -> &Uri {
+        &self.0.path
+    }
+
+    pub(super) fn authority(&self) -> &HeaderValue {
+        &self.0.authority
     }
 }
 
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Paths and queries of webhooks are secrets.
-        write!(f, "Target({}://{}:{}/…)", self.url.scheme(), self.host, self.port)
+        write!(f, "Target({}://{}:{}/…)", self.0.url.scheme(), self.0.host, self.0.port)
     }
 }
 
@@ -222,9 +247,14 @@ pub fn judge(text: &str, policy: &Policy) -> Result<Target, Refusal> {
         Some(Host::Ipv6(v6)) => (v6.to_string(), Some(IpAddr::V6(v6))),
         Some(Host::Domain(name)) => (plain_name(name), None),
     };
-    let uri =
-        url.as_str().parse().map_err(|e| Refusal::shape(format!("no address for HTTP: {e}")))?;
-    let target = Target { url, uri, host, literal, port };
+    let no_address = |e: &dyn fmt::Display| Refusal::shape(format!("no address for HTTP: {e}"));
+    let uri: Uri = url.as_str().parse().map_err(|e| no_address(&e))?;
+    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let path = path.parse().map_err(|e| no_address(&e))?;
+    // The parser leaves the port out where it is the scheme's own.
+    let authority = uri.authority().map_or("", Authority::as_str);
+    let authority = HeaderValue::from_str(authority).map_err(|e| no_address(&e))?;
+    let target = Target(Arc::new(Parts { url, uri, path, authority, host, literal, port }));
     judge_again(&target, policy)?;
     Ok(target)
 }
@@ -232,7 +262,7 @@ pub fn judge(text: &str, policy: &Policy) -> Result<Target, Refusal> {
 /// Judges a target under a policy that may be another one than when it was first judged. Its
 /// text and shape depend on none.
 pub(super) fn judge_again(target: &Target, policy: &Policy) -> Result<(), Refusal> {
-    let Target { host, port, literal, .. } = target;
+    let Parts { host, port, literal, .. } = &*target.0;
     if policy.public.as_ref().is_some_and(|(h, p)| h == host && p == port) {
         return Err(Refusal::own(&format!("{host}:{port}")));
     }
@@ -309,9 +339,9 @@ pub fn judge_answers(
     policy: &Policy,
 ) -> Result<Vec<SocketAddr>, Refusal> {
     let peers: Vec<SocketAddr> =
-        answers.iter().map(|addr| SocketAddr::new(*addr, target.port)).collect();
+        answers.iter().map(|addr| SocketAddr::new(*addr, target.port())).collect();
     for peer in &peers {
-        judge_peer(&target.host, *peer, policy)?;
+        judge_peer(target.host(), *peer, policy)?;
     }
     Ok(peers)
 }

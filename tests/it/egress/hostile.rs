@@ -22,6 +22,7 @@ use wirebell::egress::Reached;
 use wirebell::egress::Request;
 use wirebell::egress::Resolver;
 use wirebell::egress::Response;
+use wirebell::egress::Settings;
 
 use Ends::Answered;
 use Ends::Failed;
@@ -243,8 +244,12 @@ fn reset(socket: TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
+fn settings(resolver: Resolver) -> Settings {
+    Settings::new(Policy::new(&["127.0.0.0/8"]).unwrap(), resolver)
+}
+
 fn client(resolver: Resolver) -> Client {
-    Client::new(Policy::new(&["127.0.0.0/8"]).unwrap(), resolver)
+    Client::with(settings(resolver))
 }
 
 async fn attempt(client: &Client, url: &str, size: usize) -> Result<Response, Error> {
@@ -292,7 +297,9 @@ async fn an_attempt_on_a_hostile_receiver_ends_and_says_what_may_have_arrived() 
 /// Which comes first is chance: the answer is taken, or the connection was never good for one.
 #[tokio::test]
 async fn an_answer_before_any_request_is_an_answer_or_nothing_was_sent() {
-    let client = client(Resolver::table(&[]));
+    // It answers each connection once.
+    let client =
+        Client::with(Settings { max_age: Duration::ZERO, ..settings(Resolver::table(&[])) });
     let receiver = Receiver::start(Does::AnswersAtOnce, "http").await;
     for _ in 0..20 {
         let got = attempt(&client, &receiver.url, 10).await;

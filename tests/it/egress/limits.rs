@@ -136,6 +136,70 @@ async fn a_connection_is_kept_until_its_age_is_reached() {
     }
 }
 
+#[tokio::test]
+async fn a_connection_that_comes_free_is_not_waited_past() {
+    let receiver = Counting::start().await;
+    let client = Client::with(Settings { connects_per_host: NonZeroUsize::MIN, ..settings() });
+    let began = Instant::now();
+    let mut requests = JoinSet::new();
+    for _ in 0..20 {
+        let (client, request) =
+            (client.clone(), post(&client, &receiver.url, Duration::from_secs(60)));
+        requests.spawn(async move { client.send(request).await.unwrap().status.as_u16() });
+    }
+    assert_eq!(requests.join_all().await, [200; 20]);
+    // One begins in each second; the others go over those that are there.
+    let most = usize::try_from(began.elapsed().as_secs()).unwrap() + 1;
+    assert!(receiver.connections() <= most, "{} of {most}", receiver.connections());
+}
+
+/// Answers each connection once and closes it then, without a word about that.
+async fn closing() -> (String, tokio::sync::mpsc::Receiver<()>, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/in", listener.local_addr().unwrap());
+    let (closed, heard) = tokio::sync::mpsc::channel(1);
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut buffer = [0; 4_096];
+            assert!(socket.read(&mut buffer).await.unwrap() > 0);
+            socket.write_all(ANSWER).await.unwrap();
+            drop(socket);
+            closed.send(()).await.unwrap();
+        }
+    });
+    (url, heard, serving)
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_meanwhile_is_not_used_again() {
+    let (url, mut closed, _serving) = closing().await;
+    let (other, client) = (Counting::start().await, Client::with(settings()));
+    let long = Duration::from_secs(60);
+    for _ in 0..20 {
+        client.send(post(&client, &url, long)).await.unwrap();
+        closed.recv().await.unwrap();
+        // By the time another exchange is over, the end of this connection has come, too.
+        client.send(post(&client, &other.url, long)).await.unwrap();
+    }
+    assert_eq!(other.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_session_keeps_to_its_connection_and_leaves_it_to_others() {
+    let (here, there) = (Counting::start().await, Counting::start().await);
+    let (client, long) = (Client::with(settings()), Duration::from_secs(60));
+    let mut session = client.session();
+    for url in [&here.url, &here.url, &there.url, &here.url] {
+        session.send(post(&client, url, long)).await.unwrap();
+    }
+    drop(session);
+    client.send(post(&client, &here.url, long)).await.unwrap();
+    client.send(post(&client, &there.url, long)).await.unwrap();
+    assert_eq!((here.connections(), there.connections()), (1, 1));
+}
+
 fn pem(label: &str, der: &[u8]) -> String {
     let text = base64::engine::general_purpose::STANDARD.encode(der);
     format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
