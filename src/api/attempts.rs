@@ -36,13 +36,14 @@ pub(super) async fn list<B: Bus>(
 ) -> Result<Response, Problem> {
     let outcome = query.outcome;
     let pick = move |stored: &Stored| {
-        let attempt = serde_json::from_slice::<Attempt>(&stored.payload).ok()?;
-        outcome.is_none_or(|outcome| outcome == attempt.outcome).then_some(attempt)
+        let wanted = |attempt: &Attempt| outcome.is_none_or(|outcome| outcome == attempt.outcome);
+        Attempt::of_record(&stored.payload).into_iter().filter(wanted).collect::<Vec<_>>()
     };
     let filter = format!("{}>", Stream::Attempts.prefix());
     let after = live::position(&app, Stream::Attempts, &headers, query.after.as_deref()).await?;
     if live::wanted(&headers) {
-        let tell = move |stored: &Stored| Some(("attempt", json!(pick(stored)?)));
+        let one = |attempt: Attempt| ("attempt", json!(attempt));
+        let tell = move |stored: &Stored| pick(stored).into_iter().map(one);
         return live::listen(&app, (Stream::Attempts, filter), after, tell).await;
     }
     let look = Look::new(Stream::Attempts, filter, query.cursor.as_deref(), query.limit)?;

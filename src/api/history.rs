@@ -181,9 +181,10 @@ pub(super) async fn attempts<B: Bus>(
     while let Some(item) = reader.next().await {
         let Item::Record(stored) = item? else { continue };
         looked_at += 1;
-        if let Ok(attempt) = serde_json::from_slice::<Attempt>(&stored.payload)
-            && wanted.contains(attempt.event.as_str())
-        {
+        for attempt in Attempt::of_record(&stored.payload) {
+            if !wanted.contains(attempt.event.as_str()) {
+                continue;
+            }
             let of = found.entry(attempt.event.clone()).or_default();
             if of.len() >= SHOWN_ATTEMPTS {
                 of.remove(0);

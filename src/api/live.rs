@@ -71,14 +71,17 @@ pub(super) async fn position<B: Bus>(
     Ok(Some(position))
 }
 
-/// Listens to a log from a position on, or from its end. `tell` gives the type and the data of what
-/// is told of a record.
-pub(super) async fn listen<B: Bus>(
+/// Listens to a log from a position on, or from its end. `tell` gives the type and the data of
+/// everything that is told of a record.
+pub(super) async fn listen<B: Bus, T>(
     app: &App<B>,
     (stream, filter): (Stream, String),
     after: Option<u64>,
-    tell: impl Fn(&Stored) -> Option<(&'static str, Value)> + Send + Sync + 'static,
-) -> Result<Response, Problem> {
+    tell: impl Fn(&Stored) -> T + Send + Sync + 'static,
+) -> Result<Response, Problem>
+where
+    T: IntoIterator<Item = (&'static str, Value)>,
+{
     let Ok(place) = app.listeners.clone().try_acquire_owned() else {
         let detail = "as many clients as are served at once listen already";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
@@ -99,24 +102,34 @@ pub(super) async fn listen<B: Bus>(
                 () = stop.cancelled() => return None,
                 item = reader.next() => item?,
             };
-            if let Some(event) = told(item.ok()?, tell) {
-                return Some((Ok(event), (reader, held)));
+            let events = told(item.ok()?, tell);
+            if !events.is_empty() {
+                return Some((stream::iter(events.into_iter().map(Ok)), (reader, held)));
             }
         }
     });
     let alive = KeepAlive::new().interval(HEARTBEAT);
-    Ok(Sse::new(begin.chain(going)).keep_alive(alive).into_response())
+    Ok(Sse::new(begin.chain(going.flatten())).keep_alive(alive).into_response())
 }
 
-fn told(item: Item, tell: &impl Fn(&Stored) -> Option<(&'static str, Value)>) -> Option<Event> {
+fn told<T>(item: Item, tell: &impl Fn(&Stored) -> T) -> Vec<Event>
+where
+    T: IntoIterator<Item = (&'static str, Value)>,
+{
     match item {
         Item::Record(stored) => {
-            let (kind, data) = tell(&stored)?;
-            Some(Event::default().id(stored.seq.to_string()).event(kind).data(data.to_string()))
+            let told = tell(&stored).into_iter();
+            let event =
+                |(kind, data): (&str, Value)| Event::default().event(kind).data(data.to_string());
+            let mut events: Vec<Event> = told.map(event).collect();
+            // With the last of them the record is known; whoever heard less hears it again.
+            let last = events.pop().map(|last| last.id(stored.seq.to_string()));
+            events.extend(last);
+            events
         }
         Item::Overtaken { .. } => {
             let what = "what came before is no longer kept";
-            Some(Event::default().event("overtaken").data(what))
+            vec![Event::default().event("overtaken").data(what)]
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::delivery::ledger::Outstanding;
 use crate::delivery::pace::Spacing;
 use crate::delivery::signature::BadSecret;
 use crate::delivery::signature::Signer;
+use crate::model::AlertId;
 use crate::model::Severity;
 use crate::model::Subscription;
 use crate::model::Time;
@@ -70,6 +71,8 @@ pub struct Endpoint {
     ttls: Ttls,
     /// Admitted events that are not settled, in order.
     pending: VecDeque<Pending>,
+    /// Of each of them, what tells most other alerts from its own at a glance.
+    glances: VecDeque<u64>,
     /// The sequence given to the last event looked at.
     assigned: u64,
     /// The log has been looked at up to here.
@@ -172,6 +175,7 @@ impl Endpoint {
             keys,
             ttls,
             pending: VecDeque::new(),
+            glances: VecDeque::new(),
             assigned: record.sequence,
             scan: record.cursor,
             level: false,
@@ -303,6 +307,7 @@ impl Endpoint {
         let mut out = known.unwrap_or_else(|| Outstanding::new(logged, sequence));
         out.told |= told;
         self.newest = self.newest.max(Some(logged.event.timestamp));
+        self.glances.push_back(glance(&logged.event.alert.id));
         self.pending.push_back(Pending { logged: logged.clone(), out, under_way: false });
         Looked::Admitted
     }
@@ -378,6 +383,12 @@ impl Endpoint {
     fn cap(&self) -> u32 {
         u32::from(self.wanted.max_in_flight.get())
     }
+}
+
+/// The last characters of an alert's id.
+fn glance(alert: &AlertId) -> u64 {
+    let id = alert.as_str().as_bytes();
+    id.last_chunk().map_or(0, |last| u64::from_be_bytes(*last))
 }
 
 fn newest_version(record: &Delivery) -> u32 {

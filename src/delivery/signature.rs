@@ -135,11 +135,12 @@ pub fn sign<'k>(
     body: &[u8],
 ) -> String {
     let timestamp = timestamp.to_string();
-    let signatures: Vec<String> = keys
-        .into_iter()
-        .map(|key| format!("v1,{}", STANDARD.encode(key.digest(id, &timestamp, body))))
-        .collect();
-    signatures.join(" ")
+    let mut signatures = String::with_capacity(47);
+    for key in keys {
+        signatures.push_str(if signatures.is_empty() { "v1," } else { " v1," });
+        STANDARD.encode_string(key.digest(id, &timestamp, body), &mut signatures);
+    }
+    signatures
 }
 
 /// Checks a request as a receiver does.

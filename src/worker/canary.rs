@@ -236,15 +236,16 @@ async fn arrivals(
     while !waiting.is_empty()
         && let Some(stored) = next(attempts, until).await?
     {
-        let Ok(attempt) = serde_json::from_slice::<Attempt>(&stored.payload) else { continue };
-        if attempt.event != event {
-            continue;
-        }
-        if attempt.outcome == Outcome::Delivered {
-            waiting.remove(&attempt.subscription);
-        } else if let Some(known) = waiting.get_mut(&attempt.subscription) {
-            let status = attempt.status.map(|status| format!(" with {status}"));
-            *known = format!("{}{}", attempt.outcome.as_str(), status.unwrap_or_default());
+        for attempt in Attempt::of_record(&stored.payload) {
+            if attempt.event != event {
+                continue;
+            }
+            if attempt.outcome == Outcome::Delivered {
+                waiting.remove(&attempt.subscription);
+            } else if let Some(known) = waiting.get_mut(&attempt.subscription) {
+                let status = attempt.status.map(|status| format!(" with {status}"));
+                *known = format!("{}{}", attempt.outcome.as_str(), status.unwrap_or_default());
+            }
         }
     }
     Ok(())

@@ -20,6 +20,7 @@ mod live;
 mod messages;
 mod past;
 mod reload;
+mod runs;
 mod selfserve;
 mod shadow;
 mod sirens;

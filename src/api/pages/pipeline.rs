@@ -87,7 +87,7 @@ pub(super) async fn show<B: Bus>(
     for (name, stream) in [
         ("Articles received", Stream::Articles),
         ("Events decided", Stream::Events),
-        ("Attempts made", Stream::Attempts),
+        ("Records of attempts", Stream::Attempts),
         ("Set aside", Stream::Buried),
     ] {
         stages.push(stage(&app, (name, stream), frame.now).await?);
@@ -234,8 +234,8 @@ async fn outcomes<B: Bus>(app: &App<B>, now: Time) -> Result<(Vec<(String, u64)>
         if looked_at >= MAX_ATTEMPTS {
             break;
         }
-        looked_at += 1;
-        if let Ok(attempt) = serde_json::from_slice::<Attempt>(&stored.payload) {
+        for attempt in Attempt::of_record(&stored.payload) {
+            looked_at += 1;
             *counts.entry(attempt.outcome.as_str()).or_default() += 1;
         }
     }

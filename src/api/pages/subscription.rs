@@ -235,7 +235,7 @@ async fn page<B: Bus>(
     let (subscription, _) = subscriptions::find(app, id).await?;
     let record = subscriptions::record_of(app, &subscription).await?;
     let shown = subscriptions::shown(&subscription, record, frame.now);
-    let read = |stored: &Stored| serde_json::from_slice::<Attempt>(&stored.payload).ok();
+    let read = |stored: &Stored| Attempt::of_record(&stored.payload);
     let subject = names::attempt(&subscription.id);
     let newest = Look::new(Stream::Attempts, subject.clone(), None, Some(LOOKED_AT))?;
     let mut success = Success::default();
@@ -243,7 +243,8 @@ async fn page<B: Bus>(
     let outcome = choice::<Outcome>("?outcome", &query.outcome)?;
     let look = Look::new(Stream::Attempts, subject, query.cursor.as_deref(), Some(PAGE))?;
     let wanted = |attempt: &Attempt| outcome.is_none_or(|outcome| outcome == attempt.outcome);
-    let listed = look.page(app, |stored| read(stored).filter(wanted)).await?;
+    let of = |stored: &Stored| read(stored).into_iter().filter(wanted).collect::<Vec<_>>();
+    let listed = look.page(app, of).await?;
     let end = app.bus.end(Stream::Events).await?;
     let now = frame.now;
     let next = listed

@@ -153,7 +153,7 @@ async fn page<B: Bus>(
     let (shown, next) = list::some(app, Some(PAGE), cursor).await?;
     let filter = format!("{}>", Stream::Attempts.prefix());
     let look = Look::new(Stream::Attempts, filter, None, Some(LOOKED_AT))?;
-    let read = |stored: &Stored| serde_json::from_slice::<Attempt>(&stored.payload).ok();
+    let read = |stored: &Stored| Attempt::of_record(&stored.payload);
     let mut successes: BTreeMap<String, Success> = BTreeMap::new();
     for attempt in look.page(app, read).await?.found {
         successes.entry(attempt.subscription.to_string()).or_default().count(&attempt);

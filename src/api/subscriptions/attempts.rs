@@ -36,7 +36,7 @@ pub(super) async fn list<B: Bus>(
     let look = Look::new(Stream::Attempts, names::attempt(&id), cursor, query.limit)?;
     let wanted = |attempt: &Attempt| query.outcome.is_none_or(|o| o == attempt.outcome);
     let page = look.page(&app, |stored| {
-        serde_json::from_slice::<Attempt>(&stored.payload).ok().filter(wanted)
+        Attempt::of_record(&stored.payload).into_iter().filter(wanted).collect::<Vec<_>>()
     });
     Ok(page.await?.json())
 }

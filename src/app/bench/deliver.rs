@@ -92,7 +92,7 @@ pub struct DeliverFigures {
     deliveries: u32,
     body_bytes: usize,
     deliveries_per_s: f64,
-    /// A bare loop over as many connections, the same receiver, in the same run.
+    /// A bare loop of such requests over as many connections, the same receiver, in the same run.
     floor_per_s: f64,
     /// `deliveries_per_s` over `floor_per_s`.
     ratio: f64,
@@ -157,13 +157,14 @@ async fn measure<B: Bus>(
     })
 }
 
-/// Requests a second of a loop that does nothing else.
+/// Requests a second of a loop that does nothing but send the same request again and again.
 async fn bare(hook: SocketAddr, body: Bytes, settings: &Settings) -> anyhow::Result<f64> {
     let each = settings.count / settings.endpoints.max(1);
+    let head = hook::head();
     let began = Instant::now();
     let mut loops: JoinSet<anyhow::Result<()>> = JoinSet::new();
     for _ in 0..settings.endpoints {
-        loops.spawn(hook::bare_loop(hook, body.clone(), each));
+        loops.spawn(hook::bare_loop(hook, (head.clone(), body.clone()), each));
     }
     while let Some(ended) = loops.join_next().await {
         ended??;

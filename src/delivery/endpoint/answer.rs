@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use crate::delivery::breaker::Alarm;
 use crate::delivery::endpoint::Endpoint;
+use crate::delivery::endpoint::Pending;
 use crate::delivery::endpoint::QUEUE;
 use crate::delivery::endpoint::Work;
+use crate::delivery::endpoint::glance;
 use crate::delivery::ledger::GivenUp;
 use crate::delivery::ledger::Mark;
 use crate::delivery::ledger::Outstanding;
@@ -15,6 +17,7 @@ use crate::delivery::schedule::FAILED_AFTER;
 use crate::delivery::schedule::FAILED_AFTER_SENDS;
 use crate::delivery::schedule::Reply;
 use crate::delivery::schedule::wait;
+use crate::model::AlertId;
 use crate::model::Time;
 use crate::model::attempt::Outcome;
 
@@ -88,12 +91,11 @@ impl Endpoint {
         if out.told {
             // What is still to come of this alert comes to somebody who may know of it.
             self.record.told(&alert);
-            let others = self.pending.iter_mut().filter(|p| p.logged.event.alert.id == alert);
-            others.for_each(|p| p.out.told = true);
+            self.tell_others(&alert);
         }
         match outcome {
             Outcome::Delivered => {
-                self.pending.remove(at);
+                self.take_out(at);
                 self.record.ahead.insert(sequence);
             }
             Outcome::Unacceptable => self.give_up(at, Outcome::Unacceptable, end.now),
@@ -112,6 +114,24 @@ impl Endpoint {
         if self.pending.is_empty() {
             self.newest = None;
         }
+    }
+
+    /// What waits of an alert comes to somebody who may know of it.
+    fn tell_others(&mut self, alert: &AlertId) {
+        let glance = glance(alert);
+        for (at, _) in self.glances.iter().enumerate().filter(|(_, other)| **other == glance) {
+            if let Some(other) =
+                self.pending.get_mut(at).filter(|p| p.logged.event.alert.id == *alert)
+            {
+                other.out.told = true;
+            }
+        }
+    }
+
+    /// Takes out what waits at a place.
+    pub(super) fn take_out(&mut self, at: usize) -> Option<Pending> {
+        self.glances.remove(at);
+        self.pending.remove(at)
     }
 
     fn settle_replay(&mut self, sequence: u64, end: End) {
@@ -180,6 +200,7 @@ impl Endpoint {
         let kept = kept.map_or(0, |at| at + 1).max(1);
         if self.pending.len() > kept.min(QUEUE) {
             self.pending.truncate(kept);
+            self.glances.truncate(kept);
             if let Some(last) = self.pending.back() {
                 (self.assigned, self.scan) = (last.out.sequence, last.out.seq);
                 self.level = false;

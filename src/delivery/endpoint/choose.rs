@@ -7,8 +7,10 @@ use crate::delivery::endpoint::Due;
 use crate::delivery::endpoint::Endpoint;
 use crate::delivery::endpoint::GaveUp;
 use crate::delivery::endpoint::Next;
+use crate::delivery::endpoint::Pending;
 use crate::delivery::endpoint::UNWRITTEN;
 use crate::delivery::endpoint::Work;
+use crate::delivery::lanes::Lane;
 use crate::delivery::ledger::GivenUp;
 use crate::delivery::schedule;
 use crate::model::Time;
@@ -77,6 +79,42 @@ impl Endpoint {
             Choice::Wait(_) | Choice::Nothing => None,
         };
         work.map_or(Next::Nothing, Next::Send)
+    }
+
+    /// Takes more to be sent right after the event that [`Endpoint::next`] gave, one after the
+    /// other and only as long as each is delivered; what does not get its turn is
+    /// [`Endpoint::untried`]. Nothing where requests are spaced, or several are under way.
+    pub fn run(&mut self, now: Time, most: usize) -> Vec<Work> {
+        let alone = self.cap() == 1 && self.under_way == 1 && !self.ping_under_way;
+        let first = self.pending.front().is_some_and(|first| first.under_way);
+        let steady = self.lane() == Lane::Fast && self.rate(now).is_none();
+        if !alone || !first || !steady || self.asked().is_some() {
+            return Vec::new();
+        }
+        let room = UNWRITTEN.saturating_sub(self.unwritten());
+        let most = most.min(usize::try_from(room).unwrap_or(usize::MAX));
+        let barrier = self.barrier();
+        let may = |seq: u64| barrier.is_none_or(|barrier| seq <= barrier);
+        let following = self.pending.iter().skip(1).take(most);
+        let sent = |p: &&Pending| may(p.out.seq) && self.reason_to_drop(&p.logged, now).is_none();
+        let count = following.take_while(sent).count();
+        let taken = self.pending.iter_mut().skip(1).take(count).map(|pending| {
+            pending.under_way = true;
+            Work::Event(pending.logged.clone(), pending.out.sequence)
+        });
+        let taken: Vec<Work> = taken.collect();
+        self.under_way += u32::try_from(taken.len()).unwrap_or(u32::MAX);
+        taken
+    }
+
+    /// Takes back what was to be sent in a run and was not.
+    pub fn untried(&mut self, work: &Work) {
+        self.under_way = self.under_way.saturating_sub(1);
+        if let Work::Event(_, sequence) = work
+            && let Some(pending) = self.pending.iter_mut().find(|p| p.out.sequence == *sequence)
+        {
+            pending.under_way = false;
+        }
     }
 
     /// Whether [`Endpoint::next`] may have something to send.
@@ -185,7 +223,7 @@ impl Endpoint {
 
     /// Gives up the pending event at a place.
     pub(super) fn give_up(&mut self, at: usize, outcome: Outcome, now: Time) {
-        let Some(pending) = self.pending.remove(at) else { return };
+        let Some(pending) = self.take_out(at) else { return };
         let (logged, sequence, told) = (pending.logged, pending.out.sequence, pending.out.told);
         self.record.give_up(&self.wanted, GivenUp { logged: &logged, sequence, told, now });
         self.record.ahead.insert(sequence);

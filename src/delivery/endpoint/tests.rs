@@ -117,11 +117,15 @@ fn work(next: Next) -> Work {
 /// The sequence of what is sent now.
 fn sends(endpoint: &mut Endpoint, now: Time) -> (Work, u64) {
     let work = work(endpoint.next(now));
-    let sequence = match &work {
+    let sequence = sequence_of(&work);
+    (work, sequence)
+}
+
+fn sequence_of(work: &Work) -> u64 {
+    match work {
         Work::Event(_, n) | Work::Replay(_, n) => *n,
         Work::Ping(_) => 0,
-    };
-    (work, sequence)
+    }
 }
 
 fn end(reply: Reply, seconds: i64) -> End {
@@ -130,6 +134,79 @@ fn end(reply: Reply, seconds: i64) -> End {
 
 fn ok(seconds: i64) -> End {
     end(Reply::Status(200, None), seconds)
+}
+
+/// A subscription that is known to answer fast, with so many events to send.
+fn known(wanted: Subscription, count: u8) -> (Endpoint, Log) {
+    let (mut log, mut one) = (Log::default(), endpoint(wanted));
+    look_at(&mut one, &mut log, 8);
+    while one.lane() == Lane::Slow {
+        let (work, _) = sends(&mut one, at(0));
+        one.ended(&work, ok(0));
+    }
+    for n in 0..count {
+        one.look(&log.opened(&format!("u{n}")));
+    }
+    (one, log)
+}
+
+#[test]
+fn a_run_is_what_follows_in_order_and_ends_with_the_first_that_fails() {
+    let (mut one, _log) = known(subscription(1), 4);
+    let (first, sequence) = sends(&mut one, at(1));
+    let run = one.run(at(1), 3);
+    let sequences: Vec<u64> = run.iter().map(sequence_of).collect();
+    assert_eq!(sequences, [sequence + 1, sequence + 2, sequence + 3]);
+    assert_eq!(one.due(at(1)), Due::Idle, "nothing else goes beside it");
+    assert!(one.run(at(1), 3).is_empty(), "nor another run");
+    one.ended(&first, ok(1));
+    assert_eq!(one.due(at(1)), Due::Idle);
+    one.ended(&run[0], end(Reply::Unknown, 1));
+    run.iter().skip(1).for_each(|work| one.untried(work));
+    assert_eq!(one.under_way(), 0);
+    let Due::At(again) = one.due(at(1)) else { panic!("{:?}", one.due(at(1))) };
+    assert_eq!(sends(&mut one, again).1, sequence + 1, "what failed comes first again");
+}
+
+#[test]
+fn there_is_no_run_where_requests_are_spaced_unknown_or_several() {
+    let rate = Some(Rate::new(50.0).unwrap());
+    for wanted in [Subscription { rate, ..subscription(1) }, subscription(2)] {
+        let (mut one, _log) = known(wanted, 4);
+        sends(&mut one, at(60));
+        assert!(one.run(at(60), 3).is_empty());
+    }
+    let (mut log, mut one) = (Log::default(), endpoint(subscription(1)));
+    look_at(&mut one, &mut log, 4);
+    sends(&mut one, at(0));
+    assert!(one.run(at(0), 3).is_empty(), "nothing is known of it yet");
+}
+
+#[test]
+fn a_run_stops_before_what_is_not_to_be_sent_and_before_what_must_be_written_first() {
+    let ttl = Some(Duration::from_secs(60));
+    let (mut one, mut log) = known(Subscription { ttl, ..subscription(1) }, 2);
+    one.look(&log.add("v", EventKind::Opened, -100));
+    one.look(&log.add("w", EventKind::Opened, 0));
+    while one.waiting() > 4 {
+        let (work, _) = sends(&mut one, at(1));
+        one.ended(&work, ok(1));
+    }
+    sends(&mut one, at(1));
+    assert_eq!(one.run(at(1), 9).len(), 1, "the third is outdated");
+    let (mut one, mut log) = known(subscription(1), 0);
+    while one.waiting() > 0 {
+        let (work, _) = sends(&mut one, at(1));
+        one.ended(&work, ok(1));
+    }
+    let written = one.record().sequence;
+    one.wrote(written, 1);
+    for n in 0..u8::MAX {
+        one.look(&log.opened(&format!("x{n}")));
+    }
+    one.look(&log.opened("y"));
+    sends(&mut one, at(2));
+    assert_eq!(one.run(at(2), 1_000).len() as u64 + 1, UNWRITTEN);
 }
 
 #[test]

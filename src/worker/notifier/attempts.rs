@@ -1,5 +1,6 @@
 //! The log of attempts, off the hot path: grouped, bounded, and dropped rather than waited for.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,12 +12,21 @@ use crate::bus::Bus;
 use crate::bus::Expect;
 use crate::bus::Record;
 use crate::bus::Stream;
-use crate::model::Attempt;
+use crate::delivery::Reply;
+use crate::delivery::endpoint::GaveUp;
+use crate::delivery::endpoint::Work;
+use crate::model::SubscriptionId;
+use crate::model::Time;
+use crate::model::attempt::Outcome;
+use crate::model::attempt::Said;
 use crate::model::names;
 use crate::telemetry::logs::chain;
 use crate::telemetry::metric;
+use crate::worker::notifier::send;
+use crate::worker::notifier::send::Done;
 
-const QUEUE: usize = 16_384;
+/// Most runs that wait to be written.
+const QUEUE: usize = 4_096;
 const GROUP: usize = 1_024;
 /// A group gathers for so long: attempts are history, and a commit of few costs as much as one of
 /// many.
@@ -26,10 +36,18 @@ const GATHER: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug)]
 pub(super) struct Log(mpsc::Sender<Note>);
 
-#[derive(Debug)]
 enum Note {
-    Attempt(Box<Attempt>),
+    /// Of one subscription, in order.
+    Told(SubscriptionId, Vec<Told>),
     Finished(oneshot::Sender<()>),
+}
+
+/// What became of an event, or of a ping.
+pub(super) enum Told {
+    /// It was sent, with what its end means.
+    Sent(Done, Outcome),
+    /// It is not sent, as was found at this time.
+    GivenUp(GaveUp, Time),
 }
 
 impl Log {
@@ -40,10 +58,12 @@ impl Log {
         Self(sender)
     }
 
-    /// Notes an attempt; when the log cannot keep up it is counted and dropped.
-    pub(super) fn note(&self, attempt: Attempt) {
-        if self.0.try_send(Note::Attempt(Box::new(attempt))).is_err() {
-            metrics::counter!(metric::ATTEMPTS_DROPPED).increment(1);
+    /// Notes what became of events of one subscription, in order; when the log cannot keep up it is
+    /// counted and dropped.
+    pub(super) fn note(&self, subscription: &SubscriptionId, told: Vec<Told>) {
+        let count = told.len();
+        if count > 0 && self.0.try_send(Note::Told(subscription.clone(), told)).is_err() {
+            dropped(count);
         }
     }
 
@@ -75,13 +95,16 @@ async fn write<B: Bus>(bus: B, mut receiver: mpsc::Receiver<Note>) {
         }
         let mut group = Vec::new();
         let mut waiting = Vec::new();
+        let mut count = 0;
         for note in gathered.drain(..) {
             match note {
-                Note::Attempt(attempt) => group.push((record(&attempt), Expect::Any)),
+                Note::Told(subscription, told) => {
+                    count += told.len();
+                    group.push((record(subscription, &told), Expect::Any));
+                }
                 Note::Finished(done) => waiting.push(done),
             }
         }
-        let count = group.len();
         let written = match count {
             0 => Ok(()),
             _ => bus.publish_all(Stream::Attempts, group).await.map(drop),
@@ -89,8 +112,7 @@ async fn write<B: Bus>(bus: B, mut receiver: mpsc::Receiver<Note>) {
         match written {
             Ok(()) => failing = false,
             Err(error) => {
-                let count = u64::try_from(count).unwrap_or(u64::MAX);
-                metrics::counter!(metric::ATTEMPTS_DROPPED).increment(count);
+                dropped(count);
                 if !failing {
                     tracing::warn!(error = chain(&error), "Attempts not logged");
                 }
@@ -104,7 +126,63 @@ async fn write<B: Bus>(bus: B, mut receiver: mpsc::Receiver<Note>) {
     }
 }
 
-fn record(attempt: &Attempt) -> Record {
-    let payload = serde_json::to_vec(attempt).expect("plain data has a JSON form");
-    Record { subject: names::attempt(&attempt.subscription), payload: Bytes::from(payload) }
+fn dropped(count: usize) {
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    metrics::counter!(metric::ATTEMPTS_DROPPED).increment(count);
+}
+
+fn record(subscription: SubscriptionId, told: &[Told]) -> Record {
+    let subject = names::attempt(&subscription);
+    let attempts = told.iter().map(Told::said).collect();
+    Record { subject, payload: Bytes::from(Said::record(subscription, attempts)) }
+}
+
+impl Told {
+    fn said(&self) -> Said<'_> {
+        match self {
+            Self::Sent(done, outcome) => sent(done, *outcome),
+            Self::GivenUp(gave_up, at) => given_up(gave_up, *at),
+        }
+    }
+}
+
+fn sent(done: &Done, outcome: Outcome) -> Said<'_> {
+    let status = match done.reply {
+        Reply::Status(status, _) => Some(status),
+        _ => None,
+    };
+    let (event, kind) = send::name(&done.work);
+    Said {
+        event: Cow::Borrowed(event),
+        kind: Cow::Borrowed(kind),
+        sequence: send::sequence(&done.work),
+        at: done.at,
+        outcome,
+        status,
+        duration_ms: u64::try_from(done.took.as_millis()).unwrap_or(u64::MAX),
+        remark: done.reply.remark().map(Cow::Borrowed),
+        replay: matches!(done.work, Work::Replay(..)),
+        answer: done.answer.as_deref().map(Cow::Borrowed),
+    }
+}
+
+fn given_up(gave_up: &GaveUp, at: Time) -> Said<'_> {
+    let event = &gave_up.logged.event;
+    let remark = match gave_up.outcome {
+        Outcome::Outdated => "it waited longer than its time to live",
+        Outcome::Withheld => "nothing of this alert was sent, so there is nothing to take back",
+        _ => "given up after every try",
+    };
+    Said {
+        event: Cow::Borrowed(event.id.as_str()),
+        kind: Cow::Borrowed(event.kind.as_str()),
+        sequence: gave_up.sequence,
+        at,
+        outcome: gave_up.outcome,
+        status: None,
+        duration_ms: 0,
+        remark: Some(Cow::Borrowed(remark)),
+        replay: false,
+        answer: None,
+    }
 }

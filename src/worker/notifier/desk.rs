@@ -4,6 +4,7 @@ mod intake;
 mod reading;
 mod sending;
 mod shards;
+mod slot;
 mod topics;
 mod writing;
 
@@ -29,13 +30,10 @@ use crate::bus::Selection;
 use crate::bus::Stream;
 use crate::bus::Until;
 use crate::bus::Watch;
-use crate::delivery::Endpoint;
 use crate::delivery::endpoint::Due;
-use crate::delivery::lanes::Host;
 use crate::delivery::lanes::Lanes;
 use crate::delivery::lanes::Limits;
 use crate::egress::Client;
-use crate::egress::Target;
 use crate::model::AlertId;
 use crate::model::SubscriptionId;
 use crate::model::Time;
@@ -53,6 +51,7 @@ use reading::Read;
 use sending::UnderWay;
 use shards::Opened;
 use shards::Shard;
+use slot::Slot;
 use topics::Topics;
 use writing::Written;
 
@@ -74,28 +73,6 @@ pub(super) struct Parts<B> {
     pub(super) settings: Settings,
     pub(super) keeper: Arc<Keeper<B>>,
     pub(super) attempts: Log,
-}
-
-/// A subscription being served.
-struct Slot {
-    id: SubscriptionId,
-    shard: u16,
-    /// Tells this use of the slot from others.
-    serial: u64,
-    /// Revision of the definition.
-    defined: u64,
-    endpoint: Endpoint,
-    target: Option<Target>,
-    host: Host,
-    /// Revision of the record; none until it is first written.
-    revision: Option<u64>,
-    /// It is in the set of timers with this time.
-    timer: Option<Time>,
-    /// It waits for a stretch of the log from this position.
-    reads: Option<u64>,
-    replay_reads: bool,
-    dirty: bool,
-    writing: bool,
 }
 
 struct Desk<'a, B> {
@@ -130,6 +107,9 @@ struct Desk<'a, B> {
     /// Requests under way by number, and those of the fast lane by their age.
     under_way: HashMap<u64, UnderWay>,
     young: VecDeque<(Instant, u64)>,
+    /// Runs of several requests, and when to look at what they have done.
+    runs: BTreeSet<u64>,
+    look_at: Option<Instant>,
     /// Who was not served because the lease was not trusted.
     untrusted: Vec<u32>,
     watch: Option<Watch>,
@@ -202,6 +182,8 @@ impl<'a, B: Bus> Desk<'a, B> {
             write_at: None,
             under_way: HashMap::new(),
             young: VecDeque::new(),
+            runs: BTreeSet::new(),
+            look_at: None,
             untrusted: Vec::new(),
             watch: None,
             sends: JoinSet::new(),
@@ -215,6 +197,7 @@ impl<'a, B: Bus> Desk<'a, B> {
     async fn work(&mut self, reader: &mut Reader, stop: &CancellationToken) -> Result<(), Error> {
         let keeper = self.parts.keeper.clone();
         loop {
+            self.look_at_runs();
             self.start_write();
             self.start_reads();
             self.start_requests();
@@ -351,6 +334,7 @@ impl<'a, B: Bus> Desk<'a, B> {
         self.looked = Looked { at: Instant::now(), tail: self.tail };
         self.report();
         self.forget_recent();
+        self.parts.client.close_idle();
         Ok(stands)
     }
 
@@ -373,7 +357,7 @@ impl<'a, B: Bus> Desk<'a, B> {
         let due = due.max(Duration::from_millis(1));
         let writes = self.write_at.filter(|_| self.writes.is_empty());
         let untrusted = (!self.untrusted.is_empty()).then(|| Instant::now() + RETRY);
-        let instants = [writes, self.slow_at(), self.read_at, untrusted];
+        let instants = [writes, self.slow_at(), self.look_at, self.read_at, untrusted];
         let until = |at: Instant| at.saturating_duration_since(Instant::now());
         instants.into_iter().flatten().map(until).fold(due, Duration::min).min(MAX_SLEEP)
     }

@@ -1,10 +1,18 @@
-//! One request: built, signed, sent, and what came of it.
+//! Requests of a subscription: built, signed, sent, and what came of each.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::HeaderName;
 use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
@@ -14,7 +22,6 @@ use crate::delivery::endpoint::Work;
 use crate::delivery::format;
 use crate::delivery::format::Message;
 use crate::delivery::format::Style;
-use crate::delivery::format::Telling;
 use crate::delivery::format::Told;
 use crate::delivery::format::Unrenderable;
 use crate::delivery::schedule::retry_after;
@@ -24,20 +31,34 @@ use crate::egress;
 use crate::egress::Client;
 use crate::egress::Reached;
 use crate::egress::Request;
+use crate::egress::Session;
 use crate::egress::Target;
 use crate::model::SubscriptionId;
 use crate::model::Time;
+use crate::model::attempt::Outcome;
 use crate::model::subscription::Format;
 use crate::model::subscription::RequestKind;
 use crate::telemetry::logs::chain;
 use crate::telemetry::metric;
 
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Requests of a run that are done before somebody looks, most of the time.
+const NOTED: usize = 16;
+/// Headers of ours, those of the client among them.
+const OURS: usize = 12;
 /// Most of an answer that is kept in the log of attempts.
 const KEPT_ANSWER: usize = 4 << 10;
 
-/// Everything a request needs.
+/// How long a run goes on at most.
+const RUN_TIME: Duration = Duration::from_millis(50);
+
+/// Everything that requests to one subscription need.
 pub(super) struct Order {
-    /// Number of the request among those under way.
+    /// Number of the run among those under way.
     pub(super) number: u64,
     pub(super) subscription: SubscriptionId,
     /// None where the address is not allowed.
@@ -48,18 +69,42 @@ pub(super) struct Order {
     pub(super) headers: HeaderMap,
     /// None where the format is the native one.
     pub(super) style: Option<Box<Style>>,
+    pub(super) public_url: String,
+    pub(super) timeout: Duration,
+}
+
+/// What one request tells.
+pub(super) struct Telling {
     pub(super) work: Work,
     /// It opens an alert that has closed meanwhile.
     pub(super) late: bool,
     /// The alert has closed meanwhile.
     pub(super) over: bool,
-    pub(super) public_url: String,
-    pub(super) timeout: Duration,
+}
+
+/// Requests that go one after the other, each once the one before was delivered. What came of them
+/// is here while the run goes on.
+#[derive(Default)]
+pub(super) struct Run {
+    stopped: AtomicBool,
+    notes: Mutex<Notes>,
+}
+
+#[derive(Default)]
+struct Notes {
+    began: Option<Instant>,
+    done: Vec<Done>,
+}
+
+/// A run that ended.
+pub(super) struct Sent {
+    pub(super) number: u64,
+    /// What did not get its turn.
+    pub(super) untried: VecDeque<Telling>,
 }
 
 /// A request that ended.
-pub(super) struct Sent {
-    pub(super) number: u64,
+pub(super) struct Done {
     pub(super) work: Work,
     pub(super) reply: Reply,
     pub(super) at: Time,
@@ -69,46 +114,48 @@ pub(super) struct Sent {
 }
 
 impl Order {
-    fn native(&self) -> Vec<u8> {
-        match &self.work {
-            Work::Event(logged, sequence) | Work::Replay(logged, sequence) => {
-                body::native(logged, self.address(*sequence), &self.public_url)
+    fn native(&self, telling: &Telling) -> Vec<u8> {
+        match &telling.work {
+            Work::Event(logged, _) | Work::Replay(logged, _) => {
+                body::native(logged, self.address(telling), &self.public_url)
             }
             Work::Ping(request) => {
-                let (id, _) = name(&self.work);
-                body::ping(&id, &self.subscription, request.at)
+                body::ping(name(&telling.work).0, &self.subscription, request.at)
             }
         }
     }
 
-    fn address(&self, sequence: u64) -> body::Address<'_> {
-        body::Address { subscription: &self.subscription, sequence, late: self.late }
+    fn address(&self, telling: &Telling) -> body::Address<'_> {
+        let sequence = sequence(&telling.work);
+        body::Address { subscription: &self.subscription, sequence, late: telling.late }
     }
 
     /// What is sent in another format than the native one.
-    fn styled(&self, style: &Style) -> Result<Message, Unrenderable> {
-        let (id, _) = name(&self.work);
-        let told = match &self.work {
+    fn styled(&self, telling: &Telling, style: &Style) -> Result<Message, Unrenderable> {
+        let told = match &telling.work {
             Work::Event(logged, _) | Work::Replay(logged, _) => Told::Event(&logged.event),
-            Work::Ping(request) => Told::Ping { id: &id, at: request.at },
+            Work::Ping(request) => Told::Ping { id: name(&telling.work).0, at: request.at },
         };
-        let to = self.address(sequence(&self.work));
-        let telling = Telling { told, to, over: self.over, public_url: &self.public_url };
-        format::render(&telling, style)
+        let (to, public_url) = (self.address(telling), &self.public_url);
+        format::render(&format::Telling { told, to, over: telling.over, public_url }, style)
     }
 
     /// The request. Where its format gives nothing, what it says of that; none in it where a
     /// header cannot be written, which checked data never causes.
-    fn request(&self, target: Target, now: Time) -> Result<Option<Request>, Unrenderable> {
+    fn request(
+        &self,
+        telling: &Telling,
+        (now, headers): (Time, HeaderMap),
+    ) -> Result<Option<Request>, Unrenderable> {
         let Some(style) = &self.style else {
             let json = HeaderValue::from_static("application/json");
-            return Ok(self.signed(target, now, (json, self.native())));
+            return Ok(self.signed(telling, (now, headers), (json, self.native(telling))));
         };
-        let message = self.styled(style)?;
+        let message = self.styled(telling, style)?;
         let Ok(content_type) = HeaderValue::from_str(&message.content_type) else {
             return Ok(None);
         };
-        let mut request = self.signed(target, now, (content_type, message.body));
+        let mut request = self.signed(telling, (now, headers), (content_type, message.body));
         for (name, value) in message.headers {
             let (Some(wanted), Ok(value)) = (&mut request, HeaderValue::try_from(value)) else {
                 return Ok(None);
@@ -121,39 +168,97 @@ impl Order {
     /// The request with its signature over the bytes that are sent.
     fn signed(
         &self,
-        target: Target,
-        now: Time,
+        telling: &Telling,
+        (now, headers): (Time, HeaderMap),
         (content_type, body): (HeaderValue, Vec<u8>),
     ) -> Option<Request> {
-        let id = body::webhook_id(&name(&self.work).0, &self.subscription);
+        let target = self.target.clone()?;
+        let id = body::webhook_id(name(&telling.work).0, &self.subscription);
         let in_force = self.keys.iter().filter_map(|signer| signer.at(now));
         let signature = signature::sign(in_force, &id, now.seconds(), &body);
         let mut request = Request::post(target, Bytes::from(body));
-        request.timeout = self.timeout;
+        (request.timeout, request.headers) = (self.timeout, headers);
         // First, so that none takes the place of ours.
-        request.headers.clone_from(&self.headers);
-        request.headers.insert("content-type", content_type);
+        request.headers.reserve(self.headers.len() + OURS);
+        request.headers.extend(self.headers.iter().map(|(name, v)| (name.clone(), v.clone())));
+        request.headers.insert(CONTENT_TYPE, content_type);
         for (name, value) in [
-            ("webhook-id", id),
-            ("webhook-timestamp", now.seconds().to_string()),
-            ("webhook-signature", signature),
-            ("traceparent", traceparent()),
+            (WEBHOOK_ID, id),
+            (WEBHOOK_TIMESTAMP, now.seconds().to_string()),
+            (WEBHOOK_SIGNATURE, signature),
+            (TRACEPARENT, traceparent()),
         ] {
             request.headers.insert(name, value.try_into().ok()?);
         }
         Some(request)
     }
+
+    /// Sends one. Never fails: what went wrong is the reply.
+    async fn send(&self, session: &mut Session, clock: &Clock, telling: Telling) -> Done {
+        let at = Time::from_millis(clock.now_ms());
+        let began = Instant::now();
+        let given = (at, session.headers());
+        let request = self.target.as_ref().map(|_| self.request(&telling, given)).transpose();
+        let (reply, answer) = match request.map(Option::flatten) {
+            Ok(Some(request)) => {
+                let mut answer = session.send(request).await;
+                if let Err(egress::Error::Refused { refusal, .. }) = &answer {
+                    let (id, reason) = (&self.subscription, refusal.reason());
+                    tracing::warn!(subscription.id = %id, reason, "Address not allowed");
+                }
+                let read = read(&answer, clock, self.style.as_ref().map(|style| style.format));
+                if let Ok(answer) = &mut answer {
+                    session.take_back(std::mem::take(&mut answer.headers));
+                }
+                read
+            }
+            Ok(None) => (Reply::Refused, None),
+            Err(unrenderable) => (Reply::Unrenderable, Some(chain(&unrenderable))),
+        };
+        Done { work: telling.work, reply, at, took: began.elapsed(), answer }
+    }
+}
+
+impl Run {
+    /// Nothing more of it is begun.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    /// What was done since this was last asked, and whether nothing but its last request can be
+    /// under way.
+    pub(super) fn take(&self) -> (Vec<Done>, bool) {
+        let mut notes = self.notes();
+        let last = notes.began.is_some_and(|began| began.elapsed() >= RUN_TIME);
+        (std::mem::take(&mut notes.done), last)
+    }
+
+    fn note(&self, done: Done) {
+        let mut notes = self.notes();
+        if notes.done.capacity() == 0 {
+            notes.done.reserve(NOTED);
+        }
+        notes.done.push(done);
+    }
+
+    fn begin(&self) -> Instant {
+        *self.notes().began.insert(Instant::now())
+    }
+
+    fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The id that stays the same on every try, and the type on the wire.
-pub(super) fn name(work: &Work) -> (String, &'static str) {
+pub(super) fn name(work: &Work) -> (&str, &'static str) {
     match work {
         Work::Event(logged, _) | Work::Replay(logged, _) => {
-            (logged.event.id.to_string(), logged.event.kind.as_str())
+            (logged.event.id.as_str(), logged.event.kind.as_str())
         }
         Work::Ping(request) => match &request.kind {
-            RequestKind::Test { id } => (id.clone(), "test.ping"),
-            RequestKind::Resume | RequestKind::Replay { .. } => (String::new(), "test.ping"),
+            RequestKind::Test { id } => (id, "test.ping"),
+            RequestKind::Resume | RequestKind::Replay { .. } => ("", "test.ping"),
         },
     }
 }
@@ -166,35 +271,44 @@ pub(super) fn sequence(work: &Work) -> u64 {
     }
 }
 
-/// Sends it. Never fails: what went wrong is the reply.
-pub(super) async fn send(client: Client, clock: Clock, mut order: Order) -> Sent {
-    let at = Time::from_millis(clock.now_ms());
-    let began = Instant::now();
-    let request = order.target.take().map(|target| order.request(target, at)).transpose();
-    let (reply, answer) = match request.map(Option::flatten) {
-        Ok(Some(request)) => {
-            let answer = client.send(request).await;
-            if let Err(egress::Error::Refused { refusal, .. }) = &answer {
-                let reason = refusal.reason();
-                tracing::warn!(subscription.id = %order.subscription, reason, "Address not allowed");
-            }
-            read(answer, &clock, order.style.as_ref().map(|style| style.format))
+/// Sends what there is, until something is not delivered, the run is stopped or has gone on for long
+/// enough. What was done is with the run.
+pub(super) async fn send(
+    client: Client,
+    clock: Clock,
+    (order, mut tellings, run): (Order, VecDeque<Telling>, Arc<Run>),
+) -> Sent {
+    let began = run.begin();
+    let seconds = metrics::histogram!(metric::DELIVERY_SECONDS);
+    let latency = metrics::histogram!(metric::EVENT_LATENCY_SECONDS);
+    let mut session = client.session();
+    let mut delivered = 0;
+    while let Some(telling) = tellings.pop_front() {
+        let done = order.send(&mut session, &clock, telling).await;
+        seconds.record(done.took);
+        if let Work::Event(logged, _) = &done.work {
+            latency.record(done.at.since(logged.event.timestamp));
         }
-        Ok(None) => (Reply::Refused, None),
-        Err(unrenderable) => (Reply::Unrenderable, Some(chain(&unrenderable))),
-    };
-    let took = began.elapsed();
-    let outcome = reply.outcome().as_str();
-    metrics::counter!(metric::ATTEMPTS, "outcome" => outcome).increment(1);
-    metrics::histogram!(metric::DELIVERY_SECONDS).record(took);
-    if let Work::Event(logged, _) = &order.work {
-        metrics::histogram!(metric::EVENT_LATENCY_SECONDS).record(at.since(logged.event.timestamp));
+        let outcome = done.reply.outcome();
+        run.note(done);
+        if outcome != Outcome::Delivered {
+            metrics::counter!(metric::ATTEMPTS, "outcome" => outcome.as_str()).increment(1);
+            break;
+        }
+        delivered += 1;
+        if run.stopped.load(Ordering::Acquire) || began.elapsed() >= RUN_TIME {
+            break;
+        }
     }
-    Sent { number: order.number, work: order.work, reply, at, took, answer }
+    if delivered > 0 {
+        let outcome = Outcome::Delivered.as_str();
+        metrics::counter!(metric::ATTEMPTS, "outcome" => outcome).increment(delivered);
+    }
+    Sent { number: order.number, untried: tellings }
 }
 
 fn read(
-    answer: Result<egress::Response, egress::Error>,
+    answer: &Result<egress::Response, egress::Error>,
     clock: &Clock,
     format: Option<Format>,
 ) -> (Reply, Option<String>) {
@@ -210,7 +324,7 @@ fn read(
             (Reply::Status(status, asked), answer)
         }
         Err(error) => {
-            let reply = match (&error, error.reached()) {
+            let reply = match (error, error.reached()) {
                 (egress::Error::Refused { .. }, _) => Reply::Refused,
                 (_, Reached::NotSent) => Reply::NotSent,
                 (_, Reached::Unknown) => Reply::Unknown,
@@ -222,5 +336,23 @@ fn read(
 
 /// A trace id of its own per request, sampled flag off.
 fn traceparent() -> String {
-    format!("00-{:032x}-{:016x}-00", fastrand::u128(1..), fastrand::u64(1..))
+    let (high, low, span) = (fastrand::u64(1..), fastrand::u64(1..), fastrand::u64(1..));
+    let mut text = String::with_capacity(55);
+    text.push_str("00-");
+    push_hex(&mut text, high);
+    push_hex(&mut text, low);
+    text.push('-');
+    push_hex(&mut text, span);
+    text.push_str("-00");
+    text
+}
+
+/// Sixteen digits; the general way to write them takes longer than a signature.
+fn push_hex(text: &mut String, n: u64) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    text.extend(n.to_be_bytes().iter().flat_map(|byte| {
+        let digit = |n: u8| DIGITS[usize::from(n & 15)];
+        [digit(byte >> 4), digit(*byte)]
+    }));
 }

@@ -26,13 +26,13 @@ fn article(n: usize) -> Value {
 }
 
 /// A client that listens.
-struct Ear(Lines<BufReader<TcpStream>>);
+pub(crate) struct Ear(Lines<BufReader<TcpStream>>);
 
 /// What it heard: id, type and data.
-type Heard = (String, String, Value);
+pub(crate) type Heard = (String, String, Value);
 
 impl Ear {
-    fn open(running: &Running, path: &str, last: Option<u64>) -> Self {
+    pub(crate) fn open(running: &Running, path: &str, last: Option<u64>) -> Self {
         let address = running.api.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -48,7 +48,7 @@ impl Ear {
     }
 
     /// The next that is told; none where the stream ends.
-    fn next(&mut self) -> Option<Heard> {
+    pub(crate) fn next(&mut self) -> Option<Heard> {
         let mut heard = Heard::default();
         for line in self.0.by_ref() {
             let Ok(line) = line else { return None };

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
 use http_body_util::BodyExt;
 use http_body_util::Empty;
 use http_body_util::Full;
@@ -119,14 +122,35 @@ async fn answer(
     }
     let mut answer = Response::new(Empty::new());
     if close {
-        let value = http::HeaderValue::from_static("close");
+        let value = HeaderValue::from_static("close");
         answer.headers_mut().insert(http::header::CONNECTION, value);
     }
     Ok(answer)
 }
 
+/// The head of a webhook, for requests that nobody makes anew.
+pub(super) fn head() -> HeaderMap {
+    let lines = [
+        ("host", "127.0.0.1:40000"),
+        ("content-type", "application/json"),
+        ("webhook-id", "evt_aaaaaaaaaaaaaaaaaaaaaaaaaa-sub_aaaaaaaaaaaaaaaaaaaaaaaaaa"),
+        ("webhook-timestamp", "1767225600"),
+        ("webhook-signature", "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        ("traceparent", "00-0123456789abcdef0123456789abcdef-0123456789abcdef-00"),
+        ("user-agent", "Wirebell/0.0.0"),
+        ("accept-encoding", "identity"),
+        ("wirebell-hops", "1"),
+    ];
+    let named = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+    lines.into_iter().map(named).collect()
+}
+
 /// So many requests, one after the other, over one connection.
-pub(super) async fn bare_loop(hook: SocketAddr, body: Bytes, count: u32) -> anyhow::Result<()> {
+pub(super) async fn bare_loop(
+    hook: SocketAddr,
+    (head, body): (HeaderMap, Bytes),
+    count: u32,
+) -> anyhow::Result<()> {
     let stream = TcpStream::connect(hook).await?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) =
@@ -134,10 +158,8 @@ pub(super) async fn bare_loop(hook: SocketAddr, body: Bytes, count: u32) -> anyh
     let mut driver = JoinSet::new();
     driver.spawn(connection);
     for _ in 0..count {
-        let request = Request::post("/")
-            .header("host", "127.0.0.1")
-            .header("content-type", "application/json")
-            .body(Full::new(body.clone()))?;
+        let mut request = Request::post("/0").body(Full::new(body.clone()))?;
+        request.headers_mut().clone_from(&head);
         let answer = sender.send_request(request).await?;
         anyhow::ensure!(answer.status().is_success(), "the receiver said {}", answer.status());
         answer.into_body().collect().await?;

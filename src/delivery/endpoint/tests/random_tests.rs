@@ -160,7 +160,7 @@ impl World {
     }
 
     fn send(&mut self, answers: &[u8]) {
-        let mut begun = Vec::new();
+        let (mut begun, mut in_run) = (Vec::new(), false);
         for answer in answers {
             self.look();
             self.ask(*answer);
@@ -176,8 +176,21 @@ impl World {
             }
             let Next::Send(work) = next else { break };
             begun.push((work, *answer));
+            let rest = answers.get(begun.len()..).unwrap_or_default();
+            let run = self.one.run(at(self.now), rest.len());
+            in_run = !run.is_empty();
+            if in_run {
+                assert_eq!(self.one.due(at(self.now)), Due::Idle, "a run goes alone");
+                begun.extend(run.into_iter().zip(rest.iter().copied()));
+                break;
+            }
         }
+        let mut broken = false;
         for (work, answer) in begun {
+            if in_run && broken {
+                self.one.untried(&work);
+                continue;
+            }
             let reply = match answer {
                 0 | 1 | 6.. => Reply::Status(200, None),
                 2 => Reply::Unknown,
@@ -185,6 +198,7 @@ impl World {
                 4 => Reply::Status(500, None),
                 _ => Reply::Status(503, None),
             };
+            broken = reply.outcome() != Outcome::Delivered;
             self.note(&work, reply);
             self.one.ended(&work, end(reply, self.now));
         }

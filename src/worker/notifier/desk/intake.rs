@@ -140,6 +140,7 @@ impl<B: Bus> Desk<'_, B> {
             return;
         }
         slot.defined = revision;
+        slot.stop_run();
         self.topics.enter(place, &wanted);
         let called = |one: &Subscription| format::called(one.format, &one.url).into_owned();
         if called(slot.endpoint.wanted()) != called(&wanted) {

@@ -1,9 +1,12 @@
 //! Requests out, and their ends in.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::bus::Bus;
-use crate::delivery::Reply;
 use crate::delivery::breaker::Alarm;
 use crate::delivery::credentials;
 use crate::delivery::endpoint::End;
@@ -14,20 +17,31 @@ use crate::delivery::endpoint::Work;
 use crate::delivery::format::Style;
 use crate::delivery::lanes::Host;
 use crate::delivery::lanes::Lane;
-use crate::model::Attempt;
 use crate::model::EventKind;
 use crate::model::SubscriptionId;
 use crate::model::Time;
-use crate::model::Version;
 use crate::model::attempt::Outcome;
 use crate::telemetry::metric;
+use crate::worker::notifier::attempts::Told;
 use crate::worker::notifier::desk::Desk;
 use crate::worker::notifier::send;
+use crate::worker::notifier::send::Done;
 use crate::worker::notifier::send::Order;
+use crate::worker::notifier::send::Run;
 use crate::worker::notifier::send::Sent;
+use crate::worker::notifier::send::Telling;
 
-/// A request under way.
+/// Where a request counts.
+type Place = (u32, Host, Lane);
+
+/// Most requests of a run.
+const RUN: usize = 64;
+/// How often it is looked at what runs have done; it is written at once.
+const LOOK: Duration = Duration::from_millis(18);
+
+/// A run under way.
 pub(super) struct UnderWay {
+    run: Arc<Run>,
     place: u32,
     serial: u64,
     subscription: SubscriptionId,
@@ -48,7 +62,10 @@ impl<B: Bus> Desk<'_, B> {
                 continue;
             };
             match slot.endpoint.next(now) {
-                Next::Send(work) => self.start((place, host, lane), work),
+                Next::Send(work) => {
+                    let run = slot.endpoint.run(now, RUN - 1);
+                    self.start((place, host, lane), std::iter::once(work).chain(run));
+                }
                 Next::Nothing | Next::Wait(_) => self.lanes.ended(host, lane),
             }
             self.log_given_up(place, now);
@@ -56,16 +73,10 @@ impl<B: Bus> Desk<'_, B> {
         }
     }
 
-    fn start(&mut self, (place, host, lane): (u32, Host, Lane), work: Work) {
+    fn start(&mut self, (place, host, lane): Place, works: impl Iterator<Item = Work>) {
         self.serial += 1;
         let number = self.serial;
-        let (late, over) = match &work {
-            Work::Event(logged, _) | Work::Replay(logged, _) => {
-                let over = self.closed.contains(&logged.event.alert.id);
-                (over && logged.event.kind == EventKind::Opened, over)
-            }
-            Work::Ping(_) => (false, false),
-        };
+        let tellings: VecDeque<Telling> = works.map(|work| self.telling(work)).collect();
         let settings = &self.parts.settings;
         let (public_url, timeout) = (settings.public_url.clone(), settings.timeout);
         let Some(slot) = self.slots.get_mut(place as usize).and_then(Option::as_mut) else {
@@ -78,49 +89,116 @@ impl<B: Bus> Desk<'_, B> {
             keys: slot.endpoint.keys().to_vec(),
             headers: credentials::headers(&slot.endpoint.wanted().credentials),
             style: Style::of(slot.endpoint.wanted()),
-            work,
-            late,
-            over,
             public_url,
             timeout,
         };
+        let run = Arc::new(Run::default());
+        if tellings.len() > 1 {
+            slot.run = Some(run.clone());
+            self.runs.insert(number);
+            self.look_at.get_or_insert_with(|| Instant::now() + LOOK);
+        }
         let (serial, subscription) = (slot.serial, slot.id.clone());
-        self.under_way.insert(number, UnderWay { place, serial, subscription, host, lane });
+        let way = UnderWay { run: run.clone(), place, serial, subscription, host, lane };
+        self.under_way.insert(number, way);
         if lane == Lane::Fast {
             self.young.push_back((Instant::now(), number));
         }
         let clock = settings.clock.clone();
-        self.sends.spawn(send::send(self.parts.client.clone(), clock, order));
+        self.sends.spawn(send::send(self.parts.client.clone(), clock, (order, tellings, run)));
+    }
+
+    fn telling(&self, work: Work) -> Telling {
+        let (late, over) = match &work {
+            Work::Event(logged, _) | Work::Replay(logged, _) => {
+                let over = self.closed.contains(&logged.event.alert.id);
+                (over && logged.event.kind == EventKind::Opened, over)
+            }
+            Work::Ping(_) => (false, false),
+        };
+        Telling { work, late, over }
     }
 
     pub(super) fn take_sent(&mut self, sent: Sent) {
         let Some(way) = self.under_way.remove(&sent.number) else { return };
+        self.runs.remove(&sent.number);
         self.lanes.ended(way.host, way.lane);
-        let now = self.now();
-        let place = way.place;
-        let mut outcome = sent.reply.outcome();
-        let found = self.slot(place).filter(|slot| slot.serial == way.serial);
-        if let Some(slot) = found {
-            let (took, jitter) = (sent.took, fastrand::f64());
-            let paused = slot.endpoint.is_held();
-            let end = End { reply: sent.reply, now, took, jitter };
-            let alarm = slot.endpoint.ended(&sent.work, end);
-            let given_up = slot.endpoint.take_given_up();
-            let pauses = !paused && slot.endpoint.is_held();
-            // What is given up with its last try is told with that try.
-            let sequence = send::sequence(&sent.work);
-            for gave_up in given_up {
-                if gave_up.sequence == sequence {
-                    outcome = gave_up.outcome;
-                } else {
-                    self.note_given_up(&way.subscription, &gave_up, now);
-                }
+        let done = way.run.take().0;
+        self.take_done((way.place, way.serial), &way.subscription, done);
+        if let Some(slot) = self.slot(way.place).filter(|slot| slot.serial == way.serial) {
+            sent.untried.iter().for_each(|telling| slot.endpoint.untried(&telling.work));
+            slot.run = None;
+            self.place(way.place);
+        }
+    }
+
+    /// Takes what runs have done that are not over, so that it is on record soon. Where others wait
+    /// for their place, runs that had their share are over.
+    pub(super) fn look_at_runs(&mut self) {
+        if self.look_at.is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        let others_wait = self.lanes.waiting() > 0;
+        let mut over = Vec::new();
+        for number in std::mem::take(&mut self.runs) {
+            let Some(way) = self.under_way.get(&number) else { continue };
+            let (place, serial, id) = (way.place, way.serial, way.subscription.clone());
+            let (done, last) = way.run.take();
+            if others_wait {
+                way.run.stop();
             }
-            self.tell(&way.subscription, alarm, (pauses, sent.reply.outcome()));
+            self.take_done((place, serial), &id, done);
             self.place(place);
+            // The last request may take long, and is told with the end of the run.
+            if !last && !others_wait {
+                over.push(number);
+            }
+        }
+        self.runs.extend(over);
+        self.write_now();
+        self.look_at = (!self.runs.is_empty()).then(|| Instant::now() + LOOK);
+    }
+
+    fn take_done(&mut self, (place, serial): (u32, u64), id: &SubscriptionId, done: Vec<Done>) {
+        let now = self.now();
+        let mut told = Vec::with_capacity(done.len());
+        for done in done {
+            let outcome = self.take_end((place, serial), id, (&done, now));
+            told.push(Told::Sent(done, outcome));
+        }
+        if !told.is_empty() {
             self.write_soon();
         }
-        self.parts.attempts.note(attempt(&way.subscription, sent, outcome));
+        self.parts.attempts.note(id, told);
+    }
+
+    /// What one request means for its subscription, and how its attempt is told.
+    fn take_end(
+        &mut self,
+        (place, serial): (u32, u64),
+        id: &SubscriptionId,
+        (done, now): (&Done, Time),
+    ) -> Outcome {
+        let mut outcome = done.reply.outcome();
+        let found = self.slot(place).filter(|slot| slot.serial == serial);
+        let Some(slot) = found else { return outcome };
+        let (took, jitter) = (done.took, fastrand::f64());
+        let paused = slot.endpoint.is_held();
+        let end = End { reply: done.reply, now, took, jitter };
+        let alarm = slot.endpoint.ended(&done.work, end);
+        let given_up = slot.endpoint.take_given_up();
+        let pauses = !paused && slot.endpoint.is_held();
+        // What is given up with its last try is told with that try.
+        let sequence = send::sequence(&done.work);
+        for gave_up in given_up {
+            if gave_up.sequence == sequence {
+                outcome = gave_up.outcome;
+            } else {
+                self.note_given_up(id, vec![gave_up], now);
+            }
+        }
+        self.tell(id, alarm, (pauses, done.reply.outcome()));
+        outcome
     }
 
     fn tell(&self, id: &SubscriptionId, alarm: Alarm, (pauses, outcome): (bool, Outcome)) {
@@ -143,28 +221,17 @@ impl<B: Bus> Desk<'_, B> {
             return;
         }
         let id = slot.id.clone();
-        given_up.iter().for_each(|gave_up| self.note_given_up(&id, gave_up, now));
+        self.note_given_up(&id, given_up, now);
         self.write_soon();
     }
 
-    fn note_given_up(&self, id: &SubscriptionId, gave_up: &GaveUp, now: Time) {
-        let reason = gave_up.outcome.as_str();
-        metrics::counter!(metric::GIVEN_UP, "reason" => reason).increment(1);
-        let event = &gave_up.logged.event;
-        self.parts.attempts.note(Attempt {
-            v: Version,
-            subscription: id.clone(),
-            event: event.id.to_string(),
-            kind: event.kind.as_str().to_owned(),
-            sequence: gave_up.sequence,
-            at: now,
-            outcome: gave_up.outcome,
-            status: None,
-            duration_ms: 0,
-            remark: Some(remark(gave_up.outcome).to_owned()),
-            replay: false,
-            answer: None,
-        });
+    fn note_given_up(&self, id: &SubscriptionId, given_up: Vec<GaveUp>, now: Time) {
+        for gave_up in &given_up {
+            let reason = gave_up.outcome.as_str();
+            metrics::counter!(metric::GIVEN_UP, "reason" => reason).increment(1);
+        }
+        let told = given_up.into_iter().map(|gave_up| Told::GivenUp(gave_up, now));
+        self.parts.attempts.note(id, told.collect());
     }
 
     /// Requests of the fast lane that have taken too long count as slow.
@@ -194,35 +261,5 @@ impl<B: Bus> Desk<'_, B> {
         self.reads.shutdown().await;
         self.openings.shutdown().await;
         self.write_everything().await;
-    }
-}
-
-fn remark(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Outdated => "it waited longer than its time to live",
-        Outcome::Withheld => "nothing of this alert was sent, so there is nothing to take back",
-        _ => "given up after every try",
-    }
-}
-
-fn attempt(id: &SubscriptionId, sent: Sent, outcome: Outcome) -> Attempt {
-    let status = match sent.reply {
-        Reply::Status(status, _) => Some(status),
-        _ => None,
-    };
-    let (event, kind) = send::name(&sent.work);
-    Attempt {
-        v: Version,
-        subscription: id.clone(),
-        event,
-        kind: kind.to_owned(),
-        sequence: send::sequence(&sent.work),
-        at: sent.at,
-        outcome,
-        status,
-        duration_ms: u64::try_from(sent.took.as_millis()).unwrap_or(u64::MAX),
-        remark: sent.reply.remark().map(str::to_owned),
-        replay: matches!(sent.work, Work::Replay(..)),
-        answer: sent.answer,
     }
 }

@@ -22,7 +22,7 @@ use crate::model::id::shard_of;
 use crate::telemetry::Health;
 use crate::worker::lease::Change;
 use crate::worker::notifier::desk::Desk;
-use crate::worker::notifier::desk::Slot;
+use crate::worker::notifier::desk::slot::Slot;
 use crate::worker::notifier::desk::unpanicked;
 
 /// Records read by one task at the opening of shards.
@@ -232,6 +232,7 @@ impl<B: Bus> Desk<'_, B> {
             replay_reads: false,
             dirty: false,
             writing: false,
+            run: None,
         };
         if slot.endpoint.scan() >= self.tail {
             slot.endpoint.reached(self.tail, true);
@@ -248,6 +249,7 @@ impl<B: Bus> Desk<'_, B> {
     /// Lets go of a subscription; its requests under way end for themselves.
     pub(super) fn drop_slot(&mut self, place: u32) {
         let Some(slot) = self.slots.get_mut(place as usize).and_then(Option::take) else { return };
+        slot.stop_run();
         self.lanes.withdraw(place);
         self.lanes.leave(slot.host);
         self.topics.remove(place);

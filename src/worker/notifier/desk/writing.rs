@@ -17,7 +17,7 @@ use crate::worker::notifier::desk::Desk;
 use crate::worker::notifier::desk::unpanicked;
 
 /// A group gathers for so long after a response: a commit of few costs as much as one of many.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(18);
 /// Most records of a group.
 const GROUP: usize = 4_096;
 
@@ -39,6 +39,13 @@ impl<B: Bus> Desk<'_, B> {
     /// Has what changed written before long.
     pub(super) fn write_soon(&mut self) {
         self.write_at.get_or_insert_with(|| Instant::now() + GATHER);
+    }
+
+    /// Has it written as soon as the write before has ended.
+    pub(super) fn write_now(&mut self) {
+        if !self.dirty.is_empty() {
+            self.write_at = Some(Instant::now());
+        }
     }
 
     /// One write at a time; the next takes what gathered meanwhile.
