@@ -27,6 +27,7 @@ use crate::feed::Draft;
 use crate::model::ArticleId;
 use crate::model::Lang;
 use crate::model::SourceId;
+use crate::model::TraceContext;
 use crate::telemetry::Board;
 
 pub use folder::Folder;
@@ -79,6 +80,8 @@ pub struct Origin {
     pub baseline: Baseline,
     /// Their age counts from their receipt.
     pub as_new: bool,
+    /// The trace that they belong to.
+    pub trace: Option<TraceContext>,
 }
 
 /// The road that drafts came.
@@ -230,6 +233,7 @@ impl Origin {
             lang: None,
             baseline: Baseline::Nothing,
             as_new,
+            trace: None,
         }
     }
 }

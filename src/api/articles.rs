@@ -38,10 +38,12 @@ use crate::model::Article;
 use crate::model::ArticleId;
 use crate::model::SourceId;
 use crate::model::Time;
+use crate::model::TraceContext;
 use crate::model::Verdict;
 use crate::model::id::SHARDS;
 use crate::model::id::shard_of;
 use crate::model::names;
+use crate::model::trace::TRACEPARENT;
 use crate::source;
 use crate::source::Origin;
 use crate::text::sentence::excerpt;
@@ -64,6 +66,7 @@ pub(super) async fn push<B: Bus>(
     Query(query): Query<PushQuery>,
     request: Request,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
+    let trace = trace(request.headers());
     let read = drafts(&app, request).await?;
     if read.len() > MAX_ARTICLES {
         let detail = format!("at most {MAX_ARTICLES} articles a request: send them in parts");
@@ -87,7 +90,7 @@ pub(super) async fn push<B: Bus>(
         }
     }
     let now = Time::from_millis(app.settings.clock.now_ms());
-    let origin = Origin::push(query.as_new);
+    let origin = Origin { trace, ..Origin::push(query.as_new) };
     let answers = source::publish_all(&app.bus, &origin, drafts, now).await?;
     let mut accepted = Vec::new();
     for (index, answer) in places.into_iter().zip(answers) {
@@ -103,6 +106,13 @@ pub(super) async fn push<B: Bus>(
     let nothing = accepted.is_empty() && !rejected.is_empty();
     let status = if nothing { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::ACCEPTED };
     Ok((status, axum::Json(json!({"accepted": accepted, "rejected": rejected}))))
+}
+
+/// The trace that a request belongs to, where it says so once and as the standard has it.
+fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut given = headers.get_all(TRACEPARENT).iter();
+    let one = given.next().filter(|_| given.next().is_none())?;
+    one.to_str().ok()?.parse().ok()
 }
 
 async fn drafts<B: Bus>(

@@ -117,6 +117,7 @@ impl Feed {
             lang: self.lang.clone(),
             baseline,
             as_new: false,
+            trace: None,
         }
     }
 

@@ -104,7 +104,7 @@ async fn publish<B: Bus>(bus: &B, run: &str, count: usize) -> Vec<EventId> {
             .map(|event| {
                 let subject = names::event(&event.alert.topic, &event.alert.id, event.number);
                 let payload = Bytes::from(serde_json::to_vec(event).unwrap());
-                (Record { subject, payload }, Expect::Absent)
+                (Record::new(subject, payload), Expect::Absent)
             })
             .collect();
         for outcome in again(|| bus.publish_all(Stream::Events, group.clone())).await {

@@ -25,6 +25,7 @@ mod shadow;
 mod sirens;
 mod standstill;
 mod terminal;
+mod traces;
 mod trial;
 mod versions;
 

@@ -112,7 +112,7 @@ pub(crate) async fn wait_until(what: &str, mut is_so: impl AsyncFnMut() -> bool)
 pub(crate) async fn write_down<B: Bus>(bus: &B, articles: &[Article]) {
     for article in articles {
         let payload = Bytes::from(serde_json::to_vec(article).unwrap());
-        let record = Record { subject: names::article(&article.source, &article.id), payload };
+        let record = Record::new(names::article(&article.source, &article.id), payload);
         again(|| bus.publish(Stream::Articles, record.clone(), Expect::Absent)).await;
     }
 }

@@ -330,7 +330,7 @@ async fn publish<B: Bus>(bus: &B, run: u32, count: u32) -> anyhow::Result<()> {
         let group = group.iter().map(|event| {
             let subject = names::event(&event.alert.topic, &event.alert.id, event.number);
             let payload = Bytes::from(serde_json::to_vec(event).context("writing an event")?);
-            anyhow::Ok((Record { subject, payload }, Expect::Absent))
+            anyhow::Ok((Record::new(subject, payload), Expect::Absent))
         });
         for outcome in bus.publish_all(Stream::Events, group.collect::<Result<_, _>>()?).await? {
             anyhow::ensure!(matches!(outcome?, Outcome::Published(_)), "an event was there before");

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -106,5 +105,5 @@ async fn write<B: Bus>(bus: B, mut receiver: mpsc::Receiver<Note>) {
 
 fn record(attempt: &Attempt) -> Record {
     let payload = serde_json::to_vec(attempt).expect("plain data has a JSON form");
-    Record { subject: names::attempt(&attempt.subscription), payload: Bytes::from(payload) }
+    Record::new(names::attempt(&attempt.subscription), payload)
 }

@@ -27,8 +27,10 @@ use crate::egress::Request;
 use crate::egress::Target;
 use crate::model::SubscriptionId;
 use crate::model::Time;
+use crate::model::TraceContext;
 use crate::model::subscription::Format;
 use crate::model::subscription::RequestKind;
+use crate::model::trace::TRACEPARENT;
 use crate::telemetry::logs::chain;
 use crate::telemetry::metric;
 
@@ -85,6 +87,20 @@ impl Order {
         body::Address { subscription: &self.subscription, sequence, late: self.late }
     }
 
+    /// The trace of what caused the event; one of its own where there is none, and for what is
+    /// sent for another reason.
+    fn trace(&self) -> TraceContext {
+        let caused = match &self.work {
+            Work::Event(logged, _) => logged.trace,
+            Work::Replay(..) | Work::Ping(_) => None,
+        };
+        let own = || {
+            let (trace, span) = (fastrand::u128(..), fastrand::u64(..));
+            TraceContext::root(trace.to_be_bytes(), span.to_be_bytes(), false)
+        };
+        caused.unwrap_or_else(own)
+    }
+
     /// What is sent in another format than the native one.
     fn styled(&self, style: &Style) -> Result<Message, Unrenderable> {
         let (id, _) = name(&self.work);
@@ -137,7 +153,7 @@ impl Order {
             ("webhook-id", id),
             ("webhook-timestamp", now.seconds().to_string()),
             ("webhook-signature", signature),
-            ("traceparent", traceparent()),
+            (TRACEPARENT, self.trace().to_string()),
         ] {
             request.headers.insert(name, value.try_into().ok()?);
         }
@@ -218,9 +234,4 @@ fn read(
             (reply, (reply != Reply::Refused).then(|| error.to_string()))
         }
     }
-}
-
-/// A trace id of its own per request, sampled flag off.
-fn traceparent() -> String {
-    format!("00-{:032x}-{:016x}-00", fastrand::u128(1..), fastrand::u64(1..))
 }

@@ -58,7 +58,8 @@ mod tests {
 
     fn stored(payload: Vec<u8>) -> Stored {
         let subject = "wb.article.push.x".to_owned();
-        Stored { seq: 1, subject, time: Time::from_millis(0), payload: Bytes::from(payload) }
+        let (time, payload) = (Time::from_millis(0), Bytes::from(payload));
+        Stored { seq: 1, subject, time, payload, trace: None }
     }
 
     #[test]
