@@ -23,6 +23,7 @@ use wirebell::clock::Clock;
 use wirebell::model::Article;
 use wirebell::model::names;
 use wirebell::rules::RuleSet;
+use wirebell::spans::Tracer;
 use wirebell::telemetry::Board;
 use wirebell::worker::lease;
 use wirebell::worker::rules;
@@ -57,6 +58,7 @@ impl Office {
             rules: self.rules.clone(),
             clock: self.clock.clone(),
             board: Board::default(),
+            tracer: Tracer::default(),
         };
         Worker::start(|stop| rules::run(bus, settings, stop))
     }

@@ -43,6 +43,7 @@ use crate::model::Subscription;
 use crate::model::SubscriptionId;
 use crate::model::Time;
 use crate::model::names;
+use crate::spans::Tracer;
 use crate::telemetry::Board;
 use crate::worker::lease;
 use crate::worker::notifier;
@@ -248,6 +249,7 @@ fn start_with<B: Bus>(bus: &B, board: Board) -> (CancellationToken, Running) {
         leases: lease::Settings { sole: true, ..leases },
         clock: Clock::System,
         board,
+        tracer: Tracer::default(),
         timeout: Duration::from_secs(20),
         max_in_flight: 256,
         host_in_flight: 64,

@@ -31,8 +31,10 @@ use crate::model::TraceContext;
 use crate::model::subscription::Format;
 use crate::model::subscription::RequestKind;
 use crate::model::trace::TRACEPARENT;
+use crate::spans::Tracer;
 use crate::telemetry::logs::chain;
 use crate::telemetry::metric;
+use crate::worker::notifier::trail;
 
 /// Most of an answer that is kept in the log of attempts.
 const KEPT_ANSWER: usize = 4 << 10;
@@ -57,6 +59,7 @@ pub(super) struct Order {
     pub(super) over: bool,
     pub(super) public_url: String,
     pub(super) timeout: Duration,
+    pub(super) tracer: Tracer,
 }
 
 /// A request that ended.
@@ -87,20 +90,6 @@ impl Order {
         body::Address { subscription: &self.subscription, sequence, late: self.late }
     }
 
-    /// The trace of what caused the event; one of its own where there is none, and for what is
-    /// sent for another reason.
-    fn trace(&self) -> TraceContext {
-        let caused = match &self.work {
-            Work::Event(logged, _) => logged.trace,
-            Work::Replay(..) | Work::Ping(_) => None,
-        };
-        let own = || {
-            let (trace, span) = (fastrand::u128(..), fastrand::u64(..));
-            TraceContext::root(trace.to_be_bytes(), span.to_be_bytes(), false)
-        };
-        caused.unwrap_or_else(own)
-    }
-
     /// What is sent in another format than the native one.
     fn styled(&self, style: &Style) -> Result<Message, Unrenderable> {
         let (id, _) = name(&self.work);
@@ -115,16 +104,21 @@ impl Order {
 
     /// The request. Where its format gives nothing, what it says of that; none in it where a
     /// header cannot be written, which checked data never causes.
-    fn request(&self, target: Target, now: Time) -> Result<Option<Request>, Unrenderable> {
+    fn request(
+        &self,
+        target: Target,
+        now: Time,
+        trace: TraceContext,
+    ) -> Result<Option<Request>, Unrenderable> {
         let Some(style) = &self.style else {
             let json = HeaderValue::from_static("application/json");
-            return Ok(self.signed(target, now, (json, self.native())));
+            return Ok(self.signed(target, (now, trace), (json, self.native())));
         };
         let message = self.styled(style)?;
         let Ok(content_type) = HeaderValue::from_str(&message.content_type) else {
             return Ok(None);
         };
-        let mut request = self.signed(target, now, (content_type, message.body));
+        let mut request = self.signed(target, (now, trace), (content_type, message.body));
         for (name, value) in message.headers {
             let (Some(wanted), Ok(value)) = (&mut request, HeaderValue::try_from(value)) else {
                 return Ok(None);
@@ -138,7 +132,7 @@ impl Order {
     fn signed(
         &self,
         target: Target,
-        now: Time,
+        (now, trace): (Time, TraceContext),
         (content_type, body): (HeaderValue, Vec<u8>),
     ) -> Option<Request> {
         let id = body::webhook_id(&name(&self.work).0, &self.subscription);
@@ -153,7 +147,7 @@ impl Order {
             ("webhook-id", id),
             ("webhook-timestamp", now.seconds().to_string()),
             ("webhook-signature", signature),
-            (TRACEPARENT, self.trace().to_string()),
+            (TRACEPARENT, trace.to_string()),
         ] {
             request.headers.insert(name, value.try_into().ok()?);
         }
@@ -186,10 +180,14 @@ pub(super) fn sequence(work: &Work) -> u64 {
 pub(super) async fn send(client: Client, clock: Clock, mut order: Order) -> Sent {
     let at = Time::from_millis(clock.now_ms());
     let began = Instant::now();
-    let request = order.target.take().map(|target| order.request(target, at)).transpose();
+    let span = trail::begin(&order.tracer, &order.work, &order.subscription, order.target.as_ref());
+    let trace = trail::context(&span);
+    let request = order.target.take().map(|target| order.request(target, at, trace)).transpose();
+    let mut failure = None;
     let (reply, answer) = match request.map(Option::flatten) {
         Ok(Some(request)) => {
             let answer = client.send(request).await;
+            failure = answer.as_ref().err().map(egress::Error::label);
             if let Err(egress::Error::Refused { refusal, .. }) = &answer {
                 let reason = refusal.reason();
                 tracing::warn!(subscription.id = %order.subscription, reason, "Address not allowed");
@@ -200,6 +198,7 @@ pub(super) async fn send(client: Client, clock: Clock, mut order: Order) -> Sent
         Err(unrenderable) => (Reply::Unrenderable, Some(chain(&unrenderable))),
     };
     let took = began.elapsed();
+    trail::end(span, &reply, failure);
     let outcome = reply.outcome().as_str();
     metrics::counter!(metric::ATTEMPTS, "outcome" => outcome).increment(1);
     metrics::histogram!(metric::DELIVERY_SECONDS).record(took);

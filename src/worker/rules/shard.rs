@@ -144,7 +144,7 @@ impl Shard {
         let (areas, position) = (&found.areas, read.stored.seq);
         let input = Input { article, matches: &matches, areas, position };
         let step = self.book.apply(&context, &input);
-        self.note(step.events, read.stored.trace, group);
+        self.note(step.events, read.span.context(), group);
         if matches.is_empty() && step.decisions.is_empty() {
             return;
         }

@@ -83,6 +83,7 @@ impl<B: Bus> Desk<'_, B> {
             over,
             public_url,
             timeout,
+            tracer: settings.tracer.clone(),
         };
         let (serial, subscription) = (slot.serial, slot.id.clone());
         self.under_way.insert(number, UnderWay { place, serial, subscription, host, lane });
