@@ -55,6 +55,7 @@ use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::egress::Policy;
 use crate::rules::RuleSet;
+use crate::spans::Tracer;
 use crate::telemetry::Board;
 
 use problem::Problem;
@@ -96,6 +97,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// No other process writes to the bus.
     pub sole: bool,
+    /// What pushes are recorded with.
+    pub tracer: Tracer,
 }
 
 /// Why the api cannot serve.

@@ -8,6 +8,7 @@ pub mod doctor;
 mod forecast;
 pub mod receiver;
 mod reload;
+mod traces;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::egress::Client;
 use crate::model::id::SHARDS;
+use crate::spans::Tracer;
 use crate::supervise::Workers;
 use crate::telemetry::Board;
 use crate::telemetry::Health;
@@ -69,6 +71,7 @@ struct Parts<B> {
     clock: Clock,
     client: Client,
     metrics: PrometheusHandle,
+    tracer: Tracer,
 }
 
 impl Which {
@@ -170,7 +173,9 @@ async fn start<B: Bus>(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let grace = config.settings.grace;
-    let parts = Parts {
+    let (tracer, exporting) = traces::start(&config.settings, sole, &stop);
+    let mut parts = Parts {
+        tracer,
         client: Client::with(config.settings.egress()),
         bus: bus.clone(),
         live: Live::new(config.rules.clone(), config.sources.clone(), config.subscriptions.clone()),
@@ -217,6 +222,16 @@ async fn start<B: Bus>(
         workers
             .start("reload", async move { Ok(reload::run(origin, shared, follows, stop).await?) });
     }
+    if let Some(exporting) = exporting {
+        let resource = (parts.owner.clone(), which.name());
+        let exporting = exporting.run(resource, parts.clock.clone(), parts.board.clone());
+        workers.start("traces", async move {
+            exporting.await;
+            Ok(())
+        });
+    }
+    // The exporter waits for whoever could still record a span.
+    parts.tracer = Tracer::default();
     let ended = workers.run(grace).await;
     bus.close().await;
     tracing::info!(worker = which.name(), "Wirebell stopped");
@@ -293,6 +308,7 @@ fn start_api<B: Bus>(
         public_url: settings.public_url.clone(),
         request_timeout: settings.request_timeout,
         sole: parts.sole,
+        tracer: parts.tracer.clone(),
     };
     let (bus, stop) = (parts.bus.clone(), stop.clone());
     tracing::info!(address = %listen, "API listens");
@@ -313,6 +329,7 @@ impl<B: Bus> Parts<B> {
             sources: self.live.sources.subscribe(),
             clock: self.clock.clone(),
             board: self.board.clone(),
+            tracer: self.tracer.clone(),
         }
     }
 
@@ -322,6 +339,7 @@ impl<B: Bus> Parts<B> {
             rules: self.live.rules.clone(),
             clock: self.clock.clone(),
             board: self.board.clone(),
+            tracer: self.tracer.clone(),
         }
     }
 
@@ -331,6 +349,7 @@ impl<B: Bus> Parts<B> {
             leases: self.leases("notifier", SHARDS),
             clock: self.clock.clone(),
             board: self.board.clone(),
+            tracer: self.tracer.clone(),
             timeout: settings.timeout,
             max_in_flight: settings.max_in_flight,
             host_in_flight: settings.host_in_flight,

@@ -10,6 +10,10 @@
 //! [`Outcome::Conflict`]. So a step that is repeated after a crash or an answer that never came
 //! is a no-op that says so.
 //!
+//! **Trace.** A record may carry the trace context of what caused it, and every way to read it
+//! gives it back. It is no part of the record's content: two records that differ in it alone are
+//! the same one, and the first one's stays. What is stored there and is no context reads as none.
+//!
 //! **Durable.** When a write returns `Published`, the record survives power loss as far as the
 //! backend's disk does (embedded: fsync before the answer; NATS: as the server is configured).
 //!
@@ -58,6 +62,7 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 
 use crate::model::Time;
+use crate::model::TraceContext;
 
 pub use embedded::Embedded;
 pub use embedded::EmbeddedSettings;
@@ -79,6 +84,8 @@ pub struct Record {
     pub subject: String,
     /// JSON.
     pub payload: Bytes,
+    /// What caused it.
+    pub trace: Option<TraceContext>,
 }
 
 /// What must hold for a record to be written.
@@ -114,6 +121,8 @@ pub struct Stored {
     pub time: Time,
     /// JSON.
     pub payload: Bytes,
+    /// What caused it.
+    pub trace: Option<TraceContext>,
 }
 
 /// Where a reader starts.
@@ -298,6 +307,19 @@ pub trait Bus: Clone + Send + Sync + 'static {
 
     /// Ends what runs behind the bus; bounded in time.
     fn close(&self) -> impl Future<Output = ()> + Send;
+}
+
+impl Record {
+    /// A record that belongs to no trace.
+    pub fn new(subject: impl Into<String>, payload: impl Into<Bytes>) -> Self {
+        Self { subject: subject.into(), payload: payload.into(), trace: None }
+    }
+
+    /// The same with what caused it.
+    #[must_use]
+    pub fn traced(self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self }
+    }
 }
 
 impl Reader {

@@ -42,6 +42,7 @@ pub use rule_tests::test_rules;
 pub use settings::Nats;
 pub use settings::Settings;
 pub use settings::Shown;
+pub use settings::Traces;
 pub use settings::show;
 
 /// The defaults, commented: the file that is shipped.

@@ -17,6 +17,7 @@ pub mod feed;
 pub mod model;
 pub mod rules;
 pub mod source;
+pub mod spans;
 pub mod store;
 pub mod supervise;
 pub mod telemetry;

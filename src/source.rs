@@ -27,6 +27,8 @@ use crate::feed::Draft;
 use crate::model::ArticleId;
 use crate::model::Lang;
 use crate::model::SourceId;
+use crate::model::TraceContext;
+use crate::spans::Tracer;
 use crate::telemetry::Board;
 
 pub use folder::Folder;
@@ -58,6 +60,8 @@ pub struct Settings {
     pub clock: Clock,
     /// Where trouble is shown.
     pub board: Board,
+    /// What polls are recorded with.
+    pub tracer: Tracer,
 }
 
 /// Where drafts come from, and what is said of that.
@@ -79,6 +83,8 @@ pub struct Origin {
     pub baseline: Baseline,
     /// Their age counts from their receipt.
     pub as_new: bool,
+    /// The trace that they belong to.
+    pub trace: Option<TraceContext>,
 }
 
 /// The road that drafts came.
@@ -176,7 +182,7 @@ pub async fn run<B: Bus>(
     client: Client,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let Settings { sources, share, clock, board } = settings;
+    let Settings { sources, share, clock, board, tracer } = settings;
     let Sources { feeds, folders, host_gap } = sources;
     let stop = stop.child_token();
     let mut tasks: JoinSet<Result<(), Error>> = JoinSet::new();
@@ -185,7 +191,7 @@ pub async fn run<B: Bus>(
         let stop = stop.clone();
         tasks.spawn(async move { folder::Watcher { bus, clock, board }.run(folder, stop).await });
     }
-    let poller = poll::Poller { bus, client, clock, board };
+    let poller = poll::Poller { bus, client, clock, board, tracer };
     let polling = stop.clone();
     let settings = poll::Settings { feeds, host_gap, share };
     tasks.spawn(async move { poller.run(settings, polling).await });
@@ -230,6 +236,7 @@ impl Origin {
             lang: None,
             baseline: Baseline::Nothing,
             as_new,
+            trace: None,
         }
     }
 }

@@ -78,6 +78,8 @@ pub struct Write {
     pub payload: Option<Bytes>,
     /// What must hold.
     pub expect: Expect,
+    /// A remark that is kept beside it and counts for nothing: the trace it belongs to.
+    pub trace: Option<String>,
 }
 
 /// What must hold for a record to be written.
@@ -113,6 +115,8 @@ pub struct Row {
     pub subject: String,
     /// Its content; none = a marker.
     pub payload: Option<Bytes>,
+    /// The trace it belongs to.
+    pub trace: Option<String>,
 }
 
 /// What a commit did, for whoever waits for records or counts commits.

@@ -5,6 +5,7 @@ pub mod ingest;
 pub mod lease;
 pub mod notifier;
 pub mod rules;
+pub mod traces;
 
 /// What ends a worker before it is asked to end.
 #[derive(Debug, thiserror::Error)]

@@ -38,12 +38,15 @@ use crate::model::Article;
 use crate::model::ArticleId;
 use crate::model::SourceId;
 use crate::model::Time;
+use crate::model::TraceContext;
 use crate::model::Verdict;
 use crate::model::id::SHARDS;
 use crate::model::id::shard_of;
 use crate::model::names;
+use crate::model::trace::TRACEPARENT;
 use crate::source;
 use crate::source::Origin;
+use crate::telemetry::traces::Kind;
 use crate::text::sentence::excerpt;
 
 /// Most articles of one request.
@@ -64,7 +67,35 @@ pub(super) async fn push<B: Bus>(
     Query(query): Query<PushQuery>,
     request: Request,
 ) -> Result<(StatusCode, axum::Json<Value>), Problem> {
-    let read = drafts(&app, request).await?;
+    let incoming = trace(request.headers());
+    let mut span = app.settings.tracer.begin(Kind::Server, "POST /v1/articles", incoming);
+    let origin = Origin { trace: span.context(), ..Origin::push(query.as_new) };
+    let answer = take(&app, &origin, request).await;
+    span.note(|span| {
+        let status = match &answer {
+            Ok((status, _)) => *status,
+            Err(problem) => problem.status(),
+        };
+        span.text("http.request.method", "POST");
+        span.text("http.route", "/v1/articles");
+        span.text("url.path", "/v1/articles");
+        span.text("url.scheme", "http");
+        span.number("http.response.status_code", i64::from(status.as_u16()));
+        if status.is_server_error() {
+            span.text("error.type", status.as_str());
+            span.error = Some("the articles were not taken".to_owned());
+        }
+    });
+    span.end();
+    answer
+}
+
+async fn take<B: Bus>(
+    app: &App<B>,
+    origin: &Origin,
+    request: Request,
+) -> Result<(StatusCode, axum::Json<Value>), Problem> {
+    let read = drafts(app, request).await?;
     if read.len() > MAX_ARTICLES {
         let detail = format!("at most {MAX_ARTICLES} articles a request: send them in parts");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
@@ -87,8 +118,7 @@ pub(super) async fn push<B: Bus>(
         }
     }
     let now = Time::from_millis(app.settings.clock.now_ms());
-    let origin = Origin::push(query.as_new);
-    let answers = source::publish_all(&app.bus, &origin, drafts, now).await?;
+    let answers = source::publish_all(&app.bus, origin, drafts, now).await?;
     let mut accepted = Vec::new();
     for (index, answer) in places.into_iter().zip(answers) {
         match answer {
@@ -103,6 +133,13 @@ pub(super) async fn push<B: Bus>(
     let nothing = accepted.is_empty() && !rejected.is_empty();
     let status = if nothing { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::ACCEPTED };
     Ok((status, axum::Json(json!({"accepted": accepted, "rejected": rejected}))))
+}
+
+/// The trace that a request belongs to, where it says so once and as the standard has it.
+fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut given = headers.get_all(TRACEPARENT).iter();
+    let one = given.next().filter(|_| given.next().is_none())?;
+    one.to_str().ok()?.parse().ok()
 }
 
 async fn drafts<B: Bus>(

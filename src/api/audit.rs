@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -76,7 +75,7 @@ pub(super) async fn note<B: Bus>(
     let (who, action, target) = (&change.who, &change.action, &change.target);
     tracing::info!(who, action, target, "Changed by hand");
     let payload = serde_json::to_vec(&change).expect("plain data has a JSON form");
-    let record = Record { subject: names::audit(&change.who), payload: Bytes::from(payload) };
+    let record = Record::new(names::audit(&change.who), payload);
     if let Err(error) = app.bus.publish(Stream::Audit, record, Expect::Any).await {
         metrics::counter!(metric::AUDIT_LOST).increment(1);
         tracing::error!(error = chain(&error), "A change could not be written down");

@@ -33,7 +33,6 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
-use bytes::Bytes;
 use sha2::Digest;
 use sha2::Sha256;
 
@@ -298,7 +297,7 @@ async fn write<B: Bus>(
     expect: Expect,
 ) -> Result<Outcome, crate::bus::Error> {
     let payload = serde_json::to_vec(kept).expect("plain data has a JSON form");
-    let record = Record { subject: subject.to_owned(), payload: Bytes::from(payload) };
+    let record = Record::new(subject, payload);
     app.bus.publish(Stream::Calls, record, expect).await
 }
 

@@ -241,7 +241,7 @@ async fn publish_many<B: Bus>(
                 let subject = format!("wb.article.bench.{run:016x}-{round}-{publisher}-{n}");
                 let payload = Bytes::from(vec![b'x'; RECORD]);
                 let began = Instant::now();
-                let record = Record { subject, payload };
+                let record = Record::new(subject, payload);
                 let outcome = bus.publish(Stream::Articles, record, Expect::Absent).await?;
                 anyhow::ensure!(matches!(outcome, Outcome::Published(_)), "{outcome:?}");
                 each.push(began.elapsed());

@@ -195,6 +195,7 @@ impl Bus for Embedded {
                 subject: record.subject,
                 payload: Some(record.payload),
                 expect: expect_of(expect),
+                trace: record.trace.map(|trace| trace.to_string()),
             })
             .collect();
         let written = self.write_group(stream_log(stream), writes).await?;
@@ -258,7 +259,12 @@ impl Bus for Embedded {
         for put in group {
             named.push(names::tokens_of(&put.key).map(|subject| {
                 let expect = put.expect.map_or(store::Expect::Absent, store::Expect::After);
-                writes.push(store::Write { subject, payload: Some(put.value), expect });
+                writes.push(store::Write {
+                    subject,
+                    payload: Some(put.value),
+                    expect,
+                    trace: None,
+                });
             }));
         }
         let written = self.write_group(bucket_log(bucket), writes).await?;
@@ -268,7 +274,7 @@ impl Bus for Embedded {
     async fn delete(&self, bucket: Bucket, key: &str, revision: u64) -> Result<PutOutcome, Error> {
         let subject = names::tokens_of(key)?;
         let expect = store::Expect::After(revision);
-        let write = store::Write { subject, payload: None, expect };
+        let write = store::Write { subject, payload: None, expect, trace: None };
         let mut outcomes = self.write(bucket_log(bucket), vec![write]).await?;
         let outcome = outcomes.pop().unwrap_or(Err(store::Error::Closed));
         outcome.map(put_outcome_of).map_err(error_of)

@@ -201,7 +201,7 @@ impl Bus for Nats {
         expect: Expect,
     ) -> Result<Outcome, Error> {
         names::check_subject(stream, &record.subject)?;
-        let write = Write { subject: record.subject, payload: Some(record.payload), expect };
+        let write = Write::of(record, expect);
         self.write_gathered(Place::Stream(stream), write).await.map(outcome)
     }
 
@@ -212,7 +212,7 @@ impl Bus for Nats {
     ) -> Result<Vec<Result<Outcome, Error>>, Error> {
         let write = |(record, expect): (Record, Expect)| {
             names::check_subject(stream, &record.subject)?;
-            Ok(Write { subject: record.subject, payload: Some(record.payload), expect })
+            Ok(Write::of(record, expect))
         };
         let named = group.into_iter().map(write).collect();
         let outcomes = self.write_group(Place::Stream(stream), named).await?;
@@ -262,7 +262,8 @@ impl Bus for Nats {
     async fn delete(&self, bucket: Bucket, key: &str, revision: u64) -> Result<PutOutcome, Error> {
         let place = Place::Bucket(bucket);
         let subject = format!("{}{}", place.prefix(), names::tokens_of(key)?);
-        let write = Write { subject, payload: None, expect: Expect::After(revision) };
+        let expect = Expect::After(revision);
+        let write = Write { subject, payload: None, expect, trace: None };
         self.write_gathered(place, write).await.map(put_outcome)
     }
 
@@ -290,7 +291,7 @@ impl Bus for Nats {
 fn put_write(place: Place, put: Put) -> Result<Write, Error> {
     let subject = format!("{}{}", place.prefix(), names::tokens_of(&put.key)?);
     let expect = put.expect.map_or(Expect::Absent, Expect::After);
-    Ok(Write { subject, payload: Some(put.value), expect })
+    Ok(Write { subject, payload: Some(put.value), expect, trace: None })
 }
 
 fn outcome(done: Done) -> Outcome {
@@ -314,5 +315,6 @@ fn stored(held: Held) -> Stored {
         subject: held.subject,
         time: held.time,
         payload: held.payload.unwrap_or_default(),
+        trace: held.trace,
     }
 }

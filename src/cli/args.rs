@@ -121,6 +121,9 @@ pub(super) struct Service {
     /// Nets and hosts beyond public addresses that may be called, divided by commas
     #[arg(long, value_name = "LIST")]
     pub(super) egress_allow: Option<String>,
+    /// Where a collector takes traces
+    #[arg(long, value_name = "URL")]
+    pub(super) traces_endpoint: Option<String>,
     /// What is logged, in the syntax of RUST_LOG
     #[arg(long, value_name = "FILTER")]
     pub(super) log: Option<String>,

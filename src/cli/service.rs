@@ -43,6 +43,7 @@ fn told(
         ("open", service.open.then(|| "true".to_owned())),
         ("public_url", service.public_url.clone()),
         ("egress.allow", service.egress_allow.clone()),
+        ("traces.endpoint", service.traces_endpoint.clone()),
         ("log", service.log.clone()),
         ("log_format", service.log_format.clone()),
     ];
@@ -165,7 +166,7 @@ pub(super) async fn bench(args: args::bench::Bench, with: &Invocation) -> Result
         args::bench::BenchWhat::Bus(args) => ("bus", args),
         args::bench::BenchWhat::Pipeline(args) => ("pipeline", args),
         args::bench::BenchWhat::Push(args) => return bench_push(args, with).await,
-        args::bench::BenchWhat::Deliver(args) => return bench_deliver(args, with).await,
+        args::bench::BenchWhat::Deliver(args) => return Box::pin(bench_deliver(args, with)).await,
     };
     let settings = app::bench::Settings {
         nats: args.place.nats,

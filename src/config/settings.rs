@@ -4,12 +4,13 @@ mod access;
 mod canary;
 mod egress;
 mod shown;
+mod traces;
+mod values;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -18,10 +19,8 @@ use crate::config::DEFAULTS;
 use crate::config::Overrides;
 use crate::delivery::endpoint::Ttls;
 use crate::egress::Policy;
-use crate::model::duration;
 use crate::model::token::Tokens;
 use crate::rules;
-use crate::rules::Level;
 use crate::rules::Problem;
 use crate::rules::yaml;
 use crate::worker::canary::Schedule;
@@ -29,7 +28,7 @@ use crate::worker::canary::Schedule;
 /// The file of defaults, as problems and origins name it.
 const SHIPPED: &str = "the defaults";
 /// Every setting, by its path.
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 31] = [
     "listen",
     "open",
     "tokens",
@@ -59,10 +58,13 @@ const KEYS: [&str; 29] = [
     "delivery.ttl_critical",
     "canary.every",
     "canary.within",
+    "traces.endpoint",
+    "traces.sample",
 ];
 
 pub use shown::Shown;
 pub use shown::show;
+pub use traces::Traces;
 
 /// Service settings, checked.
 #[derive(Clone, Debug)]
@@ -109,6 +111,8 @@ pub struct Settings {
     pub ttls: Ttls,
     /// When a canary flies; never, where there is none.
     pub canary: Option<Schedule>,
+    /// How traces are recorded; none where they are not.
+    pub traces: Option<Traces>,
 }
 
 /// A NATS server.
@@ -146,6 +150,7 @@ enum Origin {
 
 struct Layered<'p> {
     values: BTreeMap<&'static str, Value>,
+    env: &'p BTreeMap<String, String>,
     problems: &'p mut Vec<Problem>,
 }
 
@@ -156,7 +161,7 @@ pub(super) fn load(
 ) -> Option<Settings> {
     let before = problems.len();
     let values = layers(file, overrides, problems);
-    let settings = Layered { values, problems }.check();
+    let settings = Layered { values, env: &overrides.env, problems }.check();
     if problems.len() == before { settings } else { None }
 }
 
@@ -171,6 +176,7 @@ fn layers(
     for (name, text) in [Some(&shipped), file].into_iter().flatten() {
         flatten(name, text, &mut values, problems);
     }
+    traces::standard(&overrides.env, &mut values);
     for key in KEYS {
         let variable = format!("WIREBELL_{}", key.replace('.', "_").to_ascii_uppercase());
         if let Some(text) = overrides.env.get(&variable) {
@@ -261,6 +267,7 @@ impl Layered<'_> {
         let policy = self.policy();
         let authorities = self.authorities();
         let canary = self.canary();
+        let traces = self.traces();
         let connects = self.number("egress.connects_per_host", 1, 10_000);
         let nats = self.nats();
         let log_json = match self.text("log_format").as_str() {
@@ -301,6 +308,7 @@ impl Layered<'_> {
             host_in_flight: host_in_flight?,
             ttls: Ttls { info: info?, warning: warning?, critical: critical? },
             canary: canary?,
+            traces: traces?,
         })
     }
 
@@ -323,74 +331,6 @@ impl Layered<'_> {
         };
         let login = (!user.is_empty()).then_some((user, password));
         (!url.is_empty()).then_some(Nats { url, replicas, login })
-    }
-
-    fn list(&self, key: &str) -> Vec<String> {
-        self.values.get(key).map(|v| v.texts.clone()).unwrap_or_default()
-    }
-
-    fn text(&self, key: &str) -> String {
-        self.values.get(key).map(|v| v.texts.join(",")).unwrap_or_default()
-    }
-
-    fn parse<T: FromStr>(&mut self, key: &str, wanted: &str) -> Option<T> {
-        let text = self.text(key);
-        let parsed = text.parse().ok();
-        if parsed.is_none() {
-            self.wrong(key, format!("{key} is {text:?}"), format!("write {wanted}"));
-        }
-        parsed
-    }
-
-    fn number(&mut self, key: &str, min: usize, max: usize) -> Option<usize> {
-        let wanted = format!("a number from {min} to {max}");
-        let number: usize = self.parse(key, &wanted)?;
-        if (min..=max).contains(&number) {
-            return Some(number);
-        }
-        self.wrong(key, format!("{key} is {number}"), format!("write {wanted}"));
-        None
-    }
-
-    fn duration(&mut self, key: &str, min: u64, max: u64) -> Option<Duration> {
-        let text = self.text(key);
-        let range = Duration::from_secs(min)..=Duration::from_secs(max);
-        match duration::parse(&text) {
-            Ok(duration) if range.contains(&duration) => Some(duration),
-            _ => {
-                let remedy = format!("write a duration from {min}s to {max}s, such as 20s");
-                self.wrong(key, format!("{key} is {text:?}"), remedy);
-                None
-            }
-        }
-    }
-
-    /// A time to live; none where nothing is written.
-    fn ttl(&mut self, key: &str) -> Option<Option<Duration>> {
-        if self.text(key).is_empty() {
-            return Some(None);
-        }
-        self.duration(key, 1, duration::LONGEST.as_secs()).map(Some)
-    }
-
-    fn wrong(&mut self, key: &str, message: String, remedy: impl Into<String>) {
-        let place = |file: &str| Problem {
-            file: file.to_owned(),
-            line: 1,
-            column: 1,
-            level: Level::Error,
-            code: "bad-value",
-            message: String::new(),
-            remedy: String::new(),
-            snippet: String::new(),
-            width: 1,
-        };
-        let found = match self.values.get(key).map(|v| &v.origin) {
-            Some(Origin::File(place)) => (**place).clone(),
-            Some(Origin::Variable(name) | Origin::Flag(name)) => place(name),
-            None => place(key),
-        };
-        self.problems.push(Problem { message, remedy: remedy.into(), ..found });
     }
 }
 

@@ -17,6 +17,7 @@ use crate::model::Mode;
 use crate::model::Nature;
 use crate::model::Severity;
 use crate::model::Topic;
+use crate::model::TraceContext;
 use crate::model::subscription::FilterVersion;
 use crate::model::subscription::Topics;
 
@@ -33,6 +34,8 @@ pub struct Logged {
     pub facts: Facts,
     /// The alert's events before it.
     pub earlier: Earlier,
+    /// The trace of what caused it.
+    pub trace: Option<TraceContext>,
     /// Its body, made for the first subscription that is told.
     pub(super) rendered: OnceLock<Rendered>,
 }
@@ -40,7 +43,14 @@ pub struct Logged {
 impl Logged {
     /// An event at its position.
     pub fn new(seq: u64, event: Event, earlier: Earlier) -> Self {
-        Self { seq, facts: Facts::of(seq, &event), event, earlier, rendered: OnceLock::new() }
+        let facts = Facts::of(seq, &event);
+        Self { seq, facts, event, earlier, trace: None, rendered: OnceLock::new() }
+    }
+
+    /// The same with the trace of what caused it.
+    #[must_use]
+    pub fn traced(self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self }
     }
 
     /// The alert's events up to and including this one, as the next one has them before it.

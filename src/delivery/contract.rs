@@ -26,7 +26,11 @@ pub const HEADERS: [(&str, bool, &str); 8] = [
     ),
     ("content-type", true, "application/json in the native format"),
     ("user-agent", false, "Wirebell and its version"),
-    ("traceparent", false, "A W3C trace of this attempt"),
+    (
+        "traceparent",
+        false,
+        "W3C trace context: the trace of what caused the event, else one of its own",
+    ),
     ("accept-encoding", false, "identity: nothing in the answer is unpacked"),
     ("wirebell-hops", false, "How many Wirebells passed it on: ends loops"),
 ];

@@ -1,8 +1,6 @@
 //! The canary's articles: tests that take the road of the news, as CAP messages of status `Test`.
 //! Everything about one follows from its time, so whoever publishes it publishes the same.
 
-use bytes::Bytes;
-
 use crate::bus::Bus;
 use crate::bus::Error;
 use crate::bus::Expect;
@@ -107,7 +105,7 @@ impl Canary {
         let article = self.article(says);
         let subject = names::article(&article.source, &article.id);
         let payload = serde_json::to_vec(&article).expect("an article has only string keys");
-        let record = Record { subject, payload: Bytes::from(payload) };
+        let record = Record::new(subject, payload);
         bus.publish(Stream::Articles, record, Expect::Absent).await.map(drop)
     }
 }

@@ -161,6 +161,7 @@ impl Folder {
             lang: self.lang.clone(),
             baseline: Baseline::Nothing,
             as_new: false,
+            trace: None,
         }
     }
 }

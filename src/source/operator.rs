@@ -1,7 +1,5 @@
 //! What an operator decides takes the same road as the news: a record in the log of articles.
 
-use bytes::Bytes;
-
 use crate::bus::Bus;
 use crate::bus::Error;
 use crate::bus::Expect;
@@ -19,7 +17,7 @@ pub async fn direct<B: Bus>(bus: &B, directive: Directive, now: Time) -> Result<
     let article = Article::of_decision(directive, now);
     let subject = names::article(&article.source, &article.id);
     let payload = serde_json::to_vec(&article).expect("plain data with text keys has a JSON form");
-    let record = Record { subject, payload: Bytes::from(payload) };
+    let record = Record::new(subject, payload);
     bus.publish(Stream::Articles, record, Expect::Absent).await?;
     Ok(article.id)
 }

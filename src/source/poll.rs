@@ -27,14 +27,18 @@ use crate::egress::Client;
 use crate::model::Lang;
 use crate::model::SourceId;
 use crate::model::Time;
+use crate::model::TraceContext;
 use crate::model::id::shard_of;
 use crate::model::names;
 use crate::source::Baseline;
 use crate::source::Error;
 use crate::source::Origin;
 use crate::source::Road;
+use crate::spans::Tracer;
 use crate::telemetry::Board;
+use crate::telemetry::logs::chain;
 use crate::telemetry::metric;
+use crate::telemetry::traces::Kind;
 
 use files::Turns;
 
@@ -99,6 +103,15 @@ pub struct Poller<B> {
     pub clock: Clock,
     /// Where failing feeds are shown.
     pub board: Board,
+    /// What polls are recorded with.
+    pub tracer: Tracer,
+}
+
+/// What holds for all that one poll brings.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    baseline: Baseline,
+    trace: Option<TraceContext>,
 }
 
 impl Feed {
@@ -107,7 +120,7 @@ impl Feed {
         names::encode(self.id.as_str())
     }
 
-    fn origin(&self, baseline: Baseline) -> Origin {
+    fn origin(&self, Round { baseline, trace }: Round) -> Origin {
         Origin {
             road: Road::Feed,
             source: self.id.clone(),
@@ -117,6 +130,7 @@ impl Feed {
             lang: self.lang.clone(),
             baseline,
             as_new: false,
+            trace,
         }
     }
 
@@ -134,25 +148,49 @@ fn host_of(url: &str) -> String {
 }
 
 impl<B: Bus> Poller<B> {
-    /// Polls one feed: ask, publish, then remember.
+    /// Polls one feed, on a span that all it brings belongs to.
     async fn poll(
         &self,
         feed: &Feed,
-        (mut state, revision): (State, Option<u64>),
+        known: (State, Option<u64>),
         turns: &Turns,
     ) -> (Answer, Result<(State, Option<u64>), Error>) {
+        let mut span = self.tracer.begin(Kind::Internal, "source.poll", None);
+        let host = host_of(known.0.address());
+        let (answer, kept) = self.take(feed, known, (turns, span.context())).await;
+        span.note(|span| {
+            span.text("source.id", feed.id.to_string());
+            span.text("server.address", host);
+            span.text("poll.result", answer.label());
+            span.error = match (&answer, &kept) {
+                (_, Err(error)) => Some(chain(error)),
+                (Answer::Failed(why) | Answer::Denied(why), _) => Some(why.clone()),
+                _ => None,
+            };
+        });
+        span.end();
+        (answer, kept)
+    }
+
+    /// Asks, publishes, then remembers.
+    async fn take(
+        &self,
+        feed: &Feed,
+        (mut state, revision): (State, Option<u64>),
+        (turns, trace): (&Turns, Option<TraceContext>),
+    ) -> (Answer, Result<(State, Option<u64>), Error>) {
         let started = std::time::Instant::now();
-        let baseline = state.baseline(self.now());
+        let round = Round { baseline: state.baseline(self.now()), trace };
         let asking = ask::ask(&self.client, feed, &state, self.now());
         let mut answer = turns.take(&host_of(state.address()), asking).await;
         if let Answer::Fresh { drafts, announced, rest, .. } = &mut answer {
             let drafts = std::mem::take(drafts);
-            match self.publish(feed, drafts, baseline).await {
+            match self.publish(feed, drafts, round).await {
                 Ok(Some(lags)) => state.cadence.note(self.now(), lags),
                 Ok(None) => {}
                 Err(e) => return (answer, Err(e.into())),
             }
-            match self.take_files(feed, &mut state, announced, (turns, baseline)).await {
+            match self.take_files(feed, &mut state, announced, (turns, round)).await {
                 Ok(left) => *rest = left,
                 Err(e) => return (answer, Err(e.into())),
             }

@@ -249,7 +249,7 @@ async fn write_group<B: Bus>(
                 let payload =
                     serde_json::to_vec(&article).expect("an article has only string keys");
                 let subject = one.subject.clone();
-                records.push((Record { subject, payload: payload.into() }, expect));
+                records.push((Record::new(subject, payload).traced(origin.trace), expect));
                 writing.push((one, article.revision));
             }
         }

@@ -130,9 +130,10 @@ fn insert(
     let table = log.name;
     connection
         .prepare_cached(&format!(
-            "INSERT INTO log_{table} (seq, at, subject, payload) VALUES (?1, ?2, ?3, ?4)"
+            "INSERT INTO log_{table} (seq, at, subject, payload, trace)
+             VALUES (?1, ?2, ?3, ?4, ?5)"
         ))?
-        .execute(params![signed(seq), now, write.subject, write.payload.as_deref()])?;
+        .execute(params![signed(seq), now, write.subject, write.payload.as_deref(), write.trace])?;
     Ok(())
 }
 

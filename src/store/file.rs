@@ -215,13 +215,26 @@ fn create_all(connection: &Connection, logs: &[Log]) -> rusqlite::Result<()> {
     for Log { name, .. } in logs {
         connection.execute_batch(&format!(
             "CREATE TABLE IF NOT EXISTS log_{name} (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL,
-                subject TEXT NOT NULL, payload BLOB) STRICT;
+                subject TEXT NOT NULL, payload BLOB, trace TEXT) STRICT;
             CREATE INDEX IF NOT EXISTS subject_{name} ON log_{name} (subject);
             CREATE INDEX IF NOT EXISTS marker_{name} ON log_{name} (at) WHERE payload IS NULL;
             INSERT OR IGNORE INTO counters (log, last, bytes) VALUES ('{name}', 0, 0);"
         ))?;
+        add_traces(connection, name)?;
     }
     transaction.commit()
+}
+
+/// Adds the column to a log that was made before there were traces. A version that knows nothing of
+/// it names the columns that it reads and writes, so the schema keeps its number.
+fn add_traces(connection: &Connection, name: &str) -> rusqlite::Result<()> {
+    let there = connection
+        .prepare("SELECT 1 FROM pragma_table_info(?1) WHERE name = 'trace'")?
+        .exists([format!("log_{name}")])?;
+    if there {
+        return Ok(());
+    }
+    connection.execute_batch(&format!("ALTER TABLE log_{name} ADD COLUMN trace TEXT"))
 }
 
 #[cfg(test)]
@@ -311,6 +324,30 @@ mod tests {
         assert_eq!(log.map_or(0, |file| file.len()), 0);
         drop(opened);
         assert!(std::fs::read(&path).unwrap() == before);
+    }
+
+    #[test]
+    fn a_database_made_before_there_were_traces_takes_them_and_keeps_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = vec![log("notes")];
+        let settings = Settings { folder: folder.path().to_owned(), logs, max_file: None };
+        let opened = open(&settings).unwrap();
+        let old = "ALTER TABLE log_notes DROP COLUMN trace;
+            INSERT INTO log_notes (seq, at, subject, payload) VALUES (1, 2, 'a', x'31');
+            UPDATE counters SET last = 1, bytes = 42;";
+        opened.connection.execute_batch(old).unwrap();
+        drop(opened);
+        let store = crate::store::Store::open(settings, |_| {}).unwrap();
+        let row = store.newest(0, "a").unwrap().unwrap();
+        assert_eq!((row.payload.as_deref(), row.trace), (Some(&b"1"[..]), None));
+        let write = crate::store::Write {
+            subject: "a".to_owned(),
+            payload: Some(bytes::Bytes::from_static(b"2")),
+            expect: crate::store::Expect::After(1),
+            trace: Some("a trace".to_owned()),
+        };
+        store.write(0, vec![write]).unwrap().remove(0).unwrap();
+        assert_eq!(store.newest(0, "a").unwrap().unwrap().trace.as_deref(), Some("a trace"));
     }
 
     #[test]

@@ -191,7 +191,7 @@ impl Reader<'_> {
     fn fetch(&self, query: &Query<'_>, mut page: Page, found: &[u64]) -> rusqlite::Result<Page> {
         let table = &self.tables[query.log];
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT seq, at, subject, payload FROM log_{table} WHERE seq = ?1"
+            "SELECT seq, at, subject, payload, trace FROM log_{table} WHERE seq = ?1"
         ))?;
         let mut bytes = 0;
         for seq in found {
@@ -209,7 +209,7 @@ impl Reader<'_> {
     fn scan(&self, query: &Query<'_>, mut page: Page) -> rusqlite::Result<Page> {
         let table = &self.tables[query.log];
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT seq, at, subject, payload FROM log_{table} WHERE seq > ?1 ORDER BY seq"
+            "SELECT seq, at, subject, payload, trace FROM log_{table} WHERE seq > ?1 ORDER BY seq"
         ))?;
         let mut rows = statement.query([signed(query.after)])?;
         let (mut bytes, mut examined) = (0, 0);
@@ -237,7 +237,7 @@ impl Reader<'_> {
         let read = || {
             self.connection
                 .prepare_cached(&format!(
-                    "SELECT seq, at, subject, payload FROM log_{table} WHERE subject = ?1
+                    "SELECT seq, at, subject, payload, trace FROM log_{table} WHERE subject = ?1
                      ORDER BY seq DESC LIMIT 1"
                 ))?
                 .query_row([subject], row_of)
@@ -254,7 +254,7 @@ impl Reader<'_> {
             let rows = self
                 .connection
                 .prepare_cached(&format!(
-                    "SELECT seq, at, subject, payload FROM log_{table}
+                    "SELECT seq, at, subject, payload, trace FROM log_{table}
                      WHERE subject >= ?1 AND subject < ?2 AND payload IS NOT NULL ORDER BY subject"
                 ))?
                 .query_map(params![prefix, after_prefix(prefix)], row_of)?
@@ -326,6 +326,7 @@ fn row_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         at: row.get(1)?,
         subject: row.get(2)?,
         payload: payload.map(Bytes::from),
+        trace: row.get(4)?,
     })
 }
 

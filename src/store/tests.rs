@@ -24,6 +24,7 @@ fn write(subject: &str, payload: &str, expect: Expect) -> Write {
         subject: subject.into(),
         payload: Some(Bytes::copy_from_slice(payload.as_bytes())),
         expect,
+        trace: None,
     }
 }
 
@@ -188,7 +189,8 @@ fn a_deleted_subject_is_absent_and_its_marker_goes_with_age() {
     // What a start sweeps is swept: the marker waits for the sweep below.
     store.sweep().unwrap();
     one(&store, SINGLE, write("a", "1", Expect::Absent)).unwrap();
-    let delete = Write { subject: "a".into(), payload: None, expect: Expect::After(1) };
+    let delete =
+        Write { subject: "a".into(), payload: None, expect: Expect::After(1), trace: None };
     assert_eq!(one(&store, SINGLE, delete.clone()).unwrap(), Outcome::Written(2));
     assert_eq!(store.list(SINGLE, "").unwrap(), (Vec::new(), 2));
     assert_eq!(one(&store, SINGLE, delete).unwrap(), Outcome::Same(2));

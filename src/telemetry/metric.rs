@@ -84,6 +84,10 @@ pub const LEASES_LOST: &str = "wirebell_leases_lost_total";
 pub const API_REQUESTS: &str = "wirebell_api_requests_total";
 /// Requests to the API at which a handler panicked.
 pub const API_PANICS: &str = "wirebell_api_panics_total";
+/// Spans that a collector has taken.
+pub const TRACES_SENT: &str = "wirebell_traces_sent_total";
+/// Spans that no collector has taken, by `reason`.
+pub const TRACES_LOST: &str = "wirebell_traces_lost_total";
 /// Whether the last reload of `file` was good.
 pub const RELOAD_OK: &str = "wirebell_config_last_reload_successful";
 /// When the last good reload of `file` was, in seconds since 1970.

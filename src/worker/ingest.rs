@@ -17,6 +17,7 @@ use crate::source;
 use crate::source::Error;
 use crate::source::Sources;
 use crate::source::poll::Share;
+use crate::spans::Tracer;
 use crate::telemetry::Board;
 use crate::worker::lease;
 use crate::worker::lease::Change;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub clock: Clock,
     /// Where it says how it is.
     pub board: Board,
+    /// What polls are recorded with.
+    pub tracer: Tracer,
 }
 
 /// Polls and watches until `stop`; then finishes what is begun and gives its shards back.
@@ -42,7 +45,7 @@ pub async fn run<B: Bus>(
     settings: Settings,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let Settings { leases, sources, clock, board } = settings;
+    let Settings { leases, sources, clock, board, tracer } = settings;
     let keeper = Arc::new(Keeper::new(bus.clone(), clock.clone(), board.clone(), leases));
     let share = Share::none();
     let mut tasks = JoinSet::new();
@@ -50,7 +53,7 @@ pub async fn run<B: Bus>(
     tasks.spawn(async move { kept.run().await });
     let (kept, given) = (keeper.clone(), share.clone());
     tasks.spawn(async move { pass_on(&kept, &given).await });
-    let settings = source::Settings { sources: Sources::default(), share, clock, board };
+    let settings = source::Settings { sources: Sources::default(), share, clock, board, tracer };
     let result = follow((bus, client), sources, settings, stop).await;
     tasks.shutdown().await;
     if let Err(error) = keeper.leave().await {

@@ -8,7 +8,9 @@
 mod attempts;
 mod desk;
 mod log;
+mod run;
 mod send;
+mod trail;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,7 @@ use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::delivery::endpoint::Ttls;
 use crate::egress::Client;
+use crate::spans::Tracer;
 use crate::telemetry::Board;
 use crate::telemetry::Health;
 use crate::telemetry::logs::chain;
@@ -39,6 +42,8 @@ pub struct Settings {
     pub clock: Clock,
     /// Where it says how it is.
     pub board: Board,
+    /// What requests are recorded with.
+    pub tracer: Tracer,
     /// Total time of a request with its answer.
     pub timeout: Duration,
     /// Requests under way at once.

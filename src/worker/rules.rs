@@ -6,6 +6,8 @@
 
 mod matching;
 mod shard;
+mod timers;
+mod trails;
 mod write;
 
 use std::collections::BTreeMap;
@@ -27,6 +29,7 @@ use crate::bus::Until;
 use crate::clock::Clock;
 use crate::model::Time;
 use crate::rules::RuleSet;
+use crate::spans::Tracer;
 use crate::telemetry::Board;
 use crate::telemetry::Health;
 use crate::telemetry::logs::chain;
@@ -37,6 +40,7 @@ use crate::worker::lease::Settings as LeaseSettings;
 use matching::Read;
 use matching::match_all;
 use shard::Shard;
+use trails::Trails;
 
 /// Most articles stepped before their states are written as one group.
 const BATCH: usize = 64;
@@ -62,6 +66,8 @@ pub struct Settings {
     pub clock: Clock,
     /// Where it says how it is.
     pub board: Board,
+    /// What matching is recorded with.
+    pub tracer: Tracer,
 }
 
 struct Worker<B> {
@@ -75,6 +81,7 @@ struct Worker<B> {
     /// When it was last looked at whether the reader stands still, and its position then.
     looked_at: Instant,
     position_then: u64,
+    trails: Trails,
 }
 
 /// Runs until `stop`; then finishes what is begun and gives its shards back.
@@ -96,6 +103,7 @@ pub async fn run<B: Bus>(
         position: 0,
         looked_at: Instant::now(),
         position_then: 0,
+        trails: Trails::default(),
     };
     let mut renewals = tokio::task::JoinSet::new();
     let kept = keeper.clone();
@@ -250,22 +258,10 @@ impl<B: Bus> Worker<B> {
     async fn take_batch(&mut self, batch: Vec<Stored>) -> Result<(), crate::bus::Error> {
         let Some(last) = batch.last().map(|stored| stored.seq) else { return Ok(()) };
         let rules = self.settings.rules.load_full();
-        let read = match_all(batch, rules.clone()).await;
-        for each in &read {
-            if let Err(reason) = each.article {
-                write::bury(&self.bus, &each.stored, reason).await?;
-            }
-        }
-        let mut plain = Vec::with_capacity(read.len());
-        for one in read {
-            if self.shards.values().any(|s| s.is_careful(one.stored.seq)) {
-                self.take_group(&std::mem::take(&mut plain), &rules).await?;
-                self.take_carefully(one, &rules).await?;
-            } else {
-                plain.push(one);
-            }
-        }
-        self.take_group(&plain, &rules).await?;
+        let mut read = match_all(batch, rules.clone(), self.settings.tracer.clone()).await;
+        let done = self.take_read(&mut read, &rules).await;
+        trails::end_read(read, &done);
+        done?;
         self.position = last;
         if self.looked_at.elapsed() >= LOOK_EVERY {
             self.look_at_reader(self.bus.end(Stream::Articles).await?);
@@ -273,14 +269,36 @@ impl<B: Bus> Worker<B> {
         Ok(())
     }
 
+    async fn take_read(
+        &mut self,
+        read: &mut [Read],
+        rules: &RuleSet,
+    ) -> Result<(), crate::bus::Error> {
+        for each in read.iter() {
+            if let Err(reason) = each.article {
+                write::bury(&self.bus, &each.stored, reason).await?;
+            }
+        }
+        let mut plain = 0;
+        for at in 0..read.len() {
+            if self.shards.values().any(|s| s.is_careful(read[at].stored.seq)) {
+                self.take_group(&mut read[plain..at], rules).await?;
+                self.take_carefully(&mut read[at..=at], rules).await?;
+                plain = at + 1;
+            }
+        }
+        self.take_group(&mut read[plain..], rules).await
+    }
+
     /// In the stretch where an owner died, the cursor is written before each article, so that it
     /// names the culprit: begun so often without an end, the article is buried.
     async fn take_carefully(
         &mut self,
-        one: Read,
+        one: &mut [Read],
         rules: &RuleSet,
     ) -> Result<(), crate::bus::Error> {
-        let seq = one.stored.seq;
+        let [Read { stored, .. }] = &*one else { return Ok(()) };
+        let seq = stored.seq;
         let careful = self.shards.iter_mut().filter(|(_, s)| s.is_careful(seq));
         let (given_up, tried): (Vec<_>, Vec<_>) =
             careful.partition(|(_, s)| s.tries_of(seq) >= MAX_TRIES);
@@ -288,18 +306,18 @@ impl<B: Bus> Worker<B> {
         let begin = |(number, s): &(&u16, &mut Shard)| (**number, before, s.tries_of(seq) + 1);
         let begun: Vec<(u16, u64, u32)> = tried.iter().map(begin).collect();
         if !given_up.is_empty() {
-            write::bury(&self.bus, &one.stored, "killed_its_owners").await?;
+            write::bury(&self.bus, stored, "killed_its_owners").await?;
             given_up.into_iter().for_each(|(_, shard)| shard.skip(seq));
         }
         for lost in self.keeper.write_cursors(&begun).await? {
             self.shards.remove(&lost);
         }
-        self.take_group(&[one], rules).await
+        self.take_group(one, rules).await
     }
 
     async fn take_group(
         &mut self,
-        read: &[Read],
+        read: &mut [Read],
         rules: &RuleSet,
     ) -> Result<(), crate::bus::Error> {
         if read.is_empty() {
@@ -308,11 +326,12 @@ impl<B: Bus> Worker<B> {
         shard::drop_unheld(&mut self.shards, &self.keeper);
         let mut group = write::Group::default();
         for (number, shard) in &mut self.shards {
-            for one in read {
+            for one in read.iter() {
                 shard.step(*number, one, rules, &mut group);
             }
             shard.collect(*number, &mut group);
         }
+        self.trails.of_articles(read, &group.events);
         self.write(group).await
     }
 
@@ -330,48 +349,6 @@ impl<B: Bus> Worker<B> {
             self.keeper.note_cursor(*number, shard.cursor);
         }
         Ok(())
-    }
-
-    /// Timers run on the clock of the log: never ahead of an unread article.
-    async fn fire_timers(&mut self) -> Result<(), crate::bus::Error> {
-        let now = self.now();
-        let due = self.shards.values().any(|s| s.next_due.is_some_and(|due| due <= now));
-        if !due && self.looked_at.elapsed() < LOOK_EVERY {
-            return Ok(());
-        }
-        let end = self.bus.end(Stream::Articles).await?;
-        self.look_at_reader(end);
-        if !due || self.position < end {
-            return self.open_reader().await;
-        }
-        shard::drop_unheld(&mut self.shards, &self.keeper);
-        let rules = self.settings.rules.load_full();
-        let mut group = write::Group::default();
-        for (number, shard) in &mut self.shards {
-            shard.advance(*number, now, &rules, &mut group);
-        }
-        self.write(group).await
-    }
-
-    /// A reader that has stood still before unread articles for a while is opened anew.
-    fn look_at_reader(&mut self, end: u64) {
-        if self.looked_at.elapsed() < LOOK_EVERY {
-            return;
-        }
-        metric::lag("rules", end.saturating_sub(self.position));
-        let unread = self.reader.is_some() && self.position < end;
-        if unread && self.position == self.position_then {
-            tracing::warn!(position = self.position, end, "Reader of articles stood still");
-            self.reader = None;
-        }
-        self.looked_at = Instant::now();
-        self.position_then = self.position;
-    }
-
-    fn until_timer(&self) -> Duration {
-        let due = self.shards.values().filter_map(|s| s.next_due).min();
-        let wait = due.map_or(MAX_TIMER_WAIT, |due| due.since(self.now()));
-        wait.clamp(Duration::from_millis(20), MAX_TIMER_WAIT)
     }
 
     fn now(&self) -> Time {

@@ -6,6 +6,7 @@ mod groups;
 pub(crate) mod nats;
 mod restarts;
 mod streams;
+mod traces;
 mod traps;
 
 use std::future::Future;
@@ -65,6 +66,8 @@ macro_rules! contract {
             streams::a_reader_goes_on_from_its_cursor,
             streams::a_reader_delivers_in_order_while_records_are_published,
             streams::a_filter_takes_whole_tokens,
+            traces::a_record_carries_the_trace_of_what_caused_it,
+            traces::a_trace_is_no_part_of_a_records_content,
             streams::a_reader_starts_at_a_time,
             streams::the_end_is_the_streams_and_not_the_filters,
             streams::a_reader_that_was_overtaken_is_told_and_goes_on,
@@ -107,7 +110,7 @@ pub(crate) use conformance;
 pub(crate) use contract;
 
 fn record(subject: &str, payload: &str) -> Record {
-    Record { subject: subject.into(), payload: Bytes::copy_from_slice(payload.as_bytes()) }
+    Record::new(subject, Bytes::copy_from_slice(payload.as_bytes()))
 }
 
 fn put(key: &str, value: &str, expect: Option<u64>) -> Put {

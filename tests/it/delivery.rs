@@ -34,6 +34,7 @@ use wirebell::model::SourceId;
 use wirebell::model::SubscriptionId;
 use wirebell::model::Time;
 use wirebell::model::names;
+use wirebell::spans::Tracer;
 use wirebell::telemetry::Board;
 use wirebell::worker::lease;
 use wirebell::worker::lease::Lease;
@@ -60,6 +61,7 @@ impl Notifier {
             leases: lease::Settings { sole, ..leases },
             clock: Clock::System,
             board: Board::default(),
+            tracer: Tracer::default(),
             timeout: Duration::from_secs(10),
             max_in_flight: 64,
             host_in_flight: 64,
@@ -104,7 +106,7 @@ async fn publish<B: Bus>(bus: &B, run: &str, count: usize) -> Vec<EventId> {
             .map(|event| {
                 let subject = names::event(&event.alert.topic, &event.alert.id, event.number);
                 let payload = Bytes::from(serde_json::to_vec(event).unwrap());
-                (Record { subject, payload }, Expect::Absent)
+                (Record::new(subject, payload), Expect::Absent)
             })
             .collect();
         for outcome in again(|| bus.publish_all(Stream::Events, group.clone())).await {

@@ -17,6 +17,7 @@ mod e2e;
 mod egress;
 mod engine;
 mod episodes;
+mod exporter;
 mod formats;
 mod guides;
 mod headlines;

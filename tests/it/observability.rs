@@ -33,7 +33,7 @@ fn named(text: &str) -> BTreeSet<String> {
 }
 
 /// Metrics that would be told in words if they were ever needed: no panel shows them.
-const NOT_SHOWN: [&str; 10] = [
+const NOT_SHOWN: [&str; 12] = [
     "wirebell_attempts_dropped_total",
     "wirebell_audit_lost_total",
     "wirebell_bus_overtaken_total",
@@ -44,6 +44,8 @@ const NOT_SHOWN: [&str; 10] = [
     "wirebell_config_last_reload_successful",
     "wirebell_delivery_warnings_total",
     "wirebell_feed_poll_seconds",
+    "wirebell_traces_lost_total",
+    "wirebell_traces_sent_total",
 ];
 
 #[test]

@@ -37,6 +37,7 @@ use wirebell::source::Origin;
 use wirebell::source::Reason;
 use wirebell::source::Status;
 use wirebell::source::poll::State;
+use wirebell::spans::Tracer;
 use wirebell::telemetry::Board;
 use wirebell::telemetry::Health;
 use wiremock::Mock;
@@ -73,6 +74,7 @@ impl Desk {
             share: source::Share::all(),
             clock: Clock::System,
             board: self.board.clone(),
+            tracer: Tracer::default(),
         };
         let policy = Policy::new(&["127.0.0.0/8"]).unwrap();
         let client = Client::new(policy, Resolver::table(&[]));

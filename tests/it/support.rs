@@ -1,5 +1,6 @@
 //! What tests of more than one module need.
 
+pub(crate) mod collector;
 pub(crate) mod http;
 pub(crate) mod nats;
 pub(crate) mod running;

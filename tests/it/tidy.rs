@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use code::Code;
 
 /// What a module may use; each names only rows above it.
-const TABLE: [(&str, Uses); 18] = [
+const TABLE: [(&str, Uses); 19] = [
     ("model", Uses::Only(&[])),
     ("clock", Uses::Only(&[])),
     ("telemetry", Uses::Only(&[])),
+    ("spans", Uses::Only(&["model", "telemetry"])),
     ("supervise", Uses::Only(&[])),
     ("text", Uses::Only(&[])),
     ("feed", Uses::Only(&["model", "text"])),
@@ -22,7 +23,7 @@ const TABLE: [(&str, Uses); 18] = [
     ("store", Uses::Only(&[])),
     ("bus", Uses::Only(&["model", "store", "telemetry"])),
     ("egress", Uses::Only(&["telemetry"])),
-    ("source", Uses::Only(&["model", "clock", "feed", "egress", "bus", "telemetry"])),
+    ("source", Uses::Only(&["model", "clock", "feed", "egress", "bus", "telemetry", "spans"])),
     ("worker", Uses::AllAboveBut(&["supervise"])),
     ("api", Uses::AllAboveBut(&["supervise", "worker"])),
     ("config", Uses::AllAboveBut(&["supervise"])),

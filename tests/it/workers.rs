@@ -23,6 +23,7 @@ use wirebell::clock::Clock;
 use wirebell::model::Article;
 use wirebell::model::names;
 use wirebell::rules::RuleSet;
+use wirebell::spans::Tracer;
 use wirebell::telemetry::Board;
 use wirebell::worker::lease;
 use wirebell::worker::rules;
@@ -57,6 +58,7 @@ impl Office {
             rules: self.rules.clone(),
             clock: self.clock.clone(),
             board: Board::default(),
+            tracer: Tracer::default(),
         };
         Worker::start(|stop| rules::run(bus, settings, stop))
     }
@@ -112,7 +114,7 @@ pub(crate) async fn wait_until(what: &str, mut is_so: impl AsyncFnMut() -> bool)
 pub(crate) async fn write_down<B: Bus>(bus: &B, articles: &[Article]) {
     for article in articles {
         let payload = Bytes::from(serde_json::to_vec(article).unwrap());
-        let record = Record { subject: names::article(&article.source, &article.id), payload };
+        let record = Record::new(names::article(&article.source, &article.id), payload);
         again(|| bus.publish(Stream::Articles, record.clone(), Expect::Absent)).await;
     }
 }

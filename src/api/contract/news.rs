@@ -43,7 +43,8 @@ pub(super) const CALLS: &[Call] = &[
             "Push articles",
             "What is accepted is on disk. Each article is judged alone; 422 where none could be \
              taken. At most 10,000 articles or 16 MiB a request. Articles are known by their content: \
-             to push them again changes nothing, with an `Idempotency-Key` and without.",
+             to push them again changes nothing, with an `Idempotency-Key` and without. A \
+             `traceparent` (W3C trace context) goes along to the webhooks that they cause.",
         )
         .query(&[Parameter::new(
             "as_new",

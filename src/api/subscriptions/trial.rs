@@ -27,6 +27,8 @@ use crate::egress::HOP_HEADER;
 use crate::egress::Policy;
 use crate::egress::Resolver;
 use crate::model::EventKind;
+use crate::model::TraceContext;
+use crate::model::trace::TRACEPARENT;
 use crate::telemetry::logs::chain;
 
 #[derive(Debug, Default, Deserialize)]
@@ -103,7 +105,7 @@ async fn rehearse<B: Bus>(
         ("user-agent", concat!("Wirebell/", env!("CARGO_PKG_VERSION")).to_owned()),
         ("accept-encoding", "identity".to_owned()),
         (HOP_HEADER, "1".to_owned()),
-        ("traceparent", traceparent()?),
+        (TRACEPARENT, TraceContext::root(random()?, random()?, false).to_string()),
     ];
     let public_url = &app.settings.public_url;
     let play = Play { subscription: &subscription, kind, ping: &ping, now: now(app), public_url };
@@ -129,13 +131,6 @@ async fn judge(url: &str, policy: &Policy) -> Result<(), String> {
     let answers = answers.map_err(|why| format!("{} cannot be found: {why}", target.host()))?;
     egress::judge_answers(&target, &answers, policy).map_err(|refusal| refusal.to_string())?;
     Ok(())
-}
-
-/// As each request has one of its own.
-fn traceparent() -> Result<String, Problem> {
-    let (trace, span): ([u8; 16], [u8; 8]) = (random()?, random()?);
-    let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
-    Ok(format!("00-{}-{}-00", hex(&trace), hex(&span)))
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ use crate::model::Subscription;
 use crate::model::SubscriptionId;
 use crate::model::Time;
 use crate::model::names;
+use crate::spans::Tracer;
 use crate::telemetry::Board;
 use crate::worker::lease;
 use crate::worker::notifier;
@@ -249,6 +250,7 @@ fn start_with<B: Bus>(bus: &B, board: Board) -> (CancellationToken, Running) {
         leases: lease::Settings { sole: true, ..leases },
         clock: Clock::System,
         board,
+        tracer: Tracer::default(),
         timeout: Duration::from_secs(20),
         max_in_flight: 256,
         host_in_flight: 64,
@@ -331,7 +333,7 @@ async fn publish<B: Bus>(bus: &B, run: u32, count: u32) -> anyhow::Result<()> {
         let group = group.iter().map(|event| {
             let subject = names::event(&event.alert.topic, &event.alert.id, event.number);
             let payload = Bytes::from(serde_json::to_vec(event).context("writing an event")?);
-            anyhow::Ok((Record { subject, payload }, Expect::Absent))
+            anyhow::Ok((Record::new(subject, payload), Expect::Absent))
         });
         for outcome in bus.publish_all(Stream::Events, group.collect::<Result<_, _>>()?).await? {
             anyhow::ensure!(matches!(outcome?, Outcome::Published(_)), "an event was there before");

@@ -43,6 +43,7 @@ pub(super) fn stored(row: store::Row) -> Stored {
         subject: row.subject,
         time: Time::from_millis(row.at),
         payload: row.payload.unwrap_or_default(),
+        trace: row.trace.and_then(|trace| trace.parse().ok()),
     }
 }
 

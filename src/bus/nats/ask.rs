@@ -20,6 +20,8 @@ use super::layout;
 use super::layout::Place;
 use crate::bus::Error;
 use crate::model::Time;
+use crate::model::TraceContext;
+use crate::model::trace::TRACEPARENT;
 
 pub(super) const STREAM_NOT_FOUND: u64 = 10_059;
 const CONFIG_DIFFERS: u64 = 10_058;
@@ -38,6 +40,7 @@ pub(super) struct Held {
     pub(super) time: Time,
     /// None = the marker of a deleted key.
     pub(super) payload: Option<Bytes>,
+    pub(super) trace: Option<TraceContext>,
 }
 
 /// JetStream's own error.
@@ -273,6 +276,11 @@ pub(super) fn is_marker(headers: Option<&HeaderMap>) -> bool {
     })
 }
 
+/// The context that these headers carry.
+pub(super) fn trace(headers: Option<&HeaderMap>) -> Option<TraceContext> {
+    headers?.get(TRACEPARENT)?.as_str().parse().ok()
+}
+
 fn held(message: &Message) -> Option<Held> {
     let headers = message.headers.as_ref()?;
     Some(Held {
@@ -280,6 +288,7 @@ fn held(message: &Message) -> Option<Held> {
         subject: headers.get("Nats-Subject")?.as_str().to_owned(),
         time: headers.get("Nats-Time-Stamp")?.as_str().parse().ok()?,
         payload: (!is_marker(Some(headers))).then(|| message.payload.clone()),
+        trace: trace(Some(headers)),
     })
 }
 
@@ -289,12 +298,16 @@ fn leaders(message: LeadersMessage) -> Option<Held> {
     let marker = headers
         .lines()
         .any(|line| line.starts_with("KV-Operation:") || line.starts_with("Nats-Marker-Reason:"));
+    let field = |line: &str| {
+        line.split_once(':').filter(|(name, _)| *name == TRACEPARENT)?.1.trim().parse().ok()
+    };
     let payload = decode(&message.data)?;
     Some(Held {
         seq: message.seq,
         subject: message.subject,
         time: message.time.parse().ok()?,
         payload: (!marker).then(|| payload.into()),
+        trace: headers.lines().find_map(field),
     })
 }
 
@@ -323,7 +336,11 @@ mod tests {
             hdrs: encode(hdrs),
         };
         let plain = leaders(message("NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: 0\r\n\r\n"));
-        assert_eq!(plain.unwrap().payload.as_deref(), Some(&b"{}"[..]));
+        let plain = plain.unwrap();
+        assert_eq!((plain.payload.as_deref(), plain.trace), (Some(&b"{}"[..]), None));
+        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let traced = leaders(message(&format!("NATS/1.0\r\ntraceparent: {text}\r\n\r\n")));
+        assert_eq!(traced.unwrap().trace, text.parse().ok());
         let gone = leaders(message("NATS/1.0\r\nKV-Operation: DEL\r\n\r\n"));
         assert_eq!(gone.unwrap().payload, None);
     }

@@ -152,8 +152,9 @@ fn item(found: Found) -> Option<Item> {
     match found {
         Found::Nothing => None,
         Found::Overtaken { cursor, first } => Some(Item::Overtaken { cursor, first }),
-        Found::Record { seq, subject, time, payload, .. } => {
-            Some(Item::Record(Stored { seq, subject, time, payload: payload.unwrap_or_default() }))
+        Found::Record { seq, subject, time, payload, trace, .. } => {
+            let payload = payload.unwrap_or_default();
+            Some(Item::Record(Stored { seq, subject, time, payload, trace }))
         }
     }
 }

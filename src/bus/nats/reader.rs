@@ -13,11 +13,13 @@ use futures_util::StreamExt;
 
 use super::Nats;
 use super::ask::is_marker;
+use super::ask::trace;
 use super::connect::Silence;
 use super::layout::Place;
 use crate::bus::Error;
 use crate::bus::From;
 use crate::model::Time;
+use crate::model::TraceContext;
 
 const PULL_RECORDS: usize = 500;
 const PULL_BYTES: usize = 16 << 20;
@@ -52,6 +54,7 @@ pub(super) enum Found {
         subject: String,
         time: Time,
         payload: Option<Bytes>,
+        trace: Option<TraceContext>,
         pending: u64,
     },
     Overtaken {
@@ -239,6 +242,7 @@ impl Cursor {
             time: Time::from_millis(i64::try_from(ms).unwrap_or(i64::MAX)),
             subject: message.subject.to_string(),
             payload: (!is_marker(message.headers.as_ref())).then(|| message.payload.clone()),
+            trace: trace(message.headers.as_ref()),
         }))
     }
 

@@ -19,7 +19,10 @@ use super::connect::Silence;
 use super::layout::Place;
 use crate::bus::Error;
 use crate::bus::Expect;
+use crate::bus::Record;
 use crate::bus::limits;
+use crate::model::TraceContext;
+use crate::model::trace::TRACEPARENT;
 use crate::telemetry::metric;
 
 pub(super) const FULL: u64 = 10_077;
@@ -41,6 +44,7 @@ pub(super) struct Write {
     pub(super) subject: String,
     pub(super) payload: Option<Bytes>,
     pub(super) expect: Expect,
+    pub(super) trace: Option<TraceContext>,
 }
 
 /// What became of it.
@@ -73,6 +77,11 @@ pub(super) enum Reply {
 }
 
 impl Write {
+    pub(super) fn of(record: Record, expect: Expect) -> Self {
+        let Record { subject, payload, trace } = record;
+        Self { subject, payload: Some(payload), expect, trace }
+    }
+
     fn size(&self) -> usize {
         self.payload.as_ref().map_or(0, Bytes::len)
     }
@@ -82,6 +91,9 @@ impl Write {
         let mut headers = HeaderMap::new();
         if let Some(newest) = newest {
             headers.insert("Nats-Expected-Last-Subject-Sequence", newest.to_string());
+        }
+        if let Some(trace) = self.trace {
+            headers.insert(TRACEPARENT, trace.to_string());
         }
         if self.payload.is_none() {
             headers.insert("KV-Operation", "DEL");
@@ -347,12 +359,12 @@ mod tests {
 
     fn write(payload: Option<&'static str>, expect: Expect) -> Write {
         let payload = payload.map(|p| Bytes::from_static(p.as_bytes()));
-        Write { subject: "s".into(), payload, expect }
+        Write { subject: "s".into(), payload, expect, trace: None }
     }
 
     fn held(seq: u64, payload: Option<&'static str>) -> Held {
         let payload = payload.map(|p| Bytes::from_static(p.as_bytes()));
-        Held { seq, subject: "s".into(), time: Time::from_millis(0), payload }
+        Held { seq, subject: "s".into(), time: Time::from_millis(0), payload, trace: None }
     }
 
     #[test]

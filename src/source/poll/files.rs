@@ -29,6 +29,7 @@ use crate::source::Reason;
 use crate::source::Status;
 use crate::source::poll::Feed;
 use crate::source::poll::Poller;
+use crate::source::poll::Round;
 use crate::source::poll::State;
 use crate::source::poll::ask;
 use crate::source::poll::host_of;
@@ -122,10 +123,10 @@ impl<B: Bus> Poller<B> {
         feed: &Feed,
         state: &mut State,
         announced: &[Announced],
-        (turns, baseline): (&Turns, Baseline),
+        (turns, round): (&Turns, Round),
     ) -> Result<Rest, bus::Error> {
-        self.take_stubs(feed, state, announced, baseline).await?;
-        let files = state.index.list(announced, baseline == Baseline::All);
+        self.take_stubs(feed, state, announced, round).await?;
+        let files = state.index.list(announced, round.baseline == Baseline::All);
         let mut rest = Rest { more: files.len() > MAX_FILES, ..Rest::default() };
         let (mut missed, mut busy) = (0_usize, Vec::new());
         let mut failures: HashMap<String, u32> = HashMap::new();
@@ -147,8 +148,9 @@ impl<B: Bus> Poller<B> {
             match came {
                 Came::Drafts(drafts) => {
                     let is_first = state.index.is_first(&file.key);
-                    let baseline = if is_first { Baseline::All } else { baseline };
-                    if let Some(lags) = self.publish(feed, drafts, baseline).await? {
+                    let baseline = if is_first { Baseline::All } else { round.baseline };
+                    let round = Round { baseline, ..round };
+                    if let Some(lags) = self.publish(feed, drafts, round).await? {
                         state.cadence.note(self.now(), lags);
                     }
                     state.index.took(&file.key);
@@ -164,7 +166,7 @@ impl<B: Bus> Poller<B> {
                     if state.index.missed(&file.key, is_denied) {
                         tracing::warn!(source.id = %feed.id, url = file.url, why, "File is given up");
                         let stub = file.stub.as_ref().map(|stub| stub.draft.clone());
-                        self.publish(feed, stub.into_iter().collect(), baseline).await?;
+                        self.publish(feed, stub.into_iter().collect(), round).await?;
                     }
                     rest.trouble.get_or_insert_with(|| format!("{}: {why}", file.url));
                 }
@@ -188,12 +190,12 @@ impl<B: Bus> Poller<B> {
         feed: &Feed,
         state: &mut State,
         announced: &[Announced],
-        baseline: Baseline,
+        round: Round,
     ) -> Result<(), bus::Error> {
         let stubs = announced.iter().filter_map(|one| one.stub.as_deref());
         let new: Vec<&Stub> = stubs.filter(|stub| !state.index.knows(&stub.entry)).collect();
         let drafts = new.iter().map(|stub| stub.draft.clone()).collect();
-        if let Some(lags) = self.publish(feed, drafts, baseline).await? {
+        if let Some(lags) = self.publish(feed, drafts, round).await? {
             state.cadence.note(self.now(), lags);
         }
         new.iter().for_each(|stub| state.index.saw(&stub.entry));
@@ -207,9 +209,9 @@ impl<B: Bus> Poller<B> {
         &self,
         feed: &Feed,
         drafts: Vec<Draft>,
-        baseline: Baseline,
+        round: Round,
     ) -> Result<Option<Vec<Duration>>, bus::Error> {
-        let origin = feed.origin(baseline);
+        let origin = feed.origin(round);
         let dates: Vec<Option<Time>> = drafts.iter().map(|draft| draft.published_at).collect();
         let answers = publish_all(&self.bus, &origin, drafts, self.now()).await?;
         let rejected = answers.iter().filter(|a| a.is_err()).count();
@@ -222,7 +224,7 @@ impl<B: Bus> Poller<B> {
         };
         let new = dates.iter().zip(&answers).filter(|(_, answer)| is_new(answer));
         let dates: Vec<&Option<Time>> = new.map(|(date, _)| date).collect();
-        let news = !dates.is_empty() && baseline != Baseline::All;
+        let news = !dates.is_empty() && round.baseline != Baseline::All;
         Ok(news.then(|| dates.into_iter().flatten().map(|date| now.since(*date)).collect()))
     }
 }

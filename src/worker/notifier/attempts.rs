@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -134,7 +133,7 @@ fn dropped(count: usize) {
 fn record(subscription: SubscriptionId, told: &[Told]) -> Record {
     let subject = names::attempt(&subscription);
     let attempts = told.iter().map(Told::said).collect();
-    Record { subject, payload: Bytes::from(Said::record(subscription, attempts)) }
+    Record::new(subject, Said::record(subscription, attempts))
 }
 
 impl Told {

@@ -65,7 +65,7 @@ impl<B: Bus> Scribe<B> {
             self.seen.clear();
         }
         let (alert, number) = (event.alert.id.clone(), event.number);
-        let logged = Logged::new(stored.seq, event, earlier);
+        let logged = Logged::new(stored.seq, event, earlier).traced(stored.trace);
         self.seen.insert(alert, (number, logged.with_earlier()));
         Ok(Some(Arc::new(logged)))
     }

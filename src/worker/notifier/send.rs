@@ -2,10 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,26 +31,26 @@ use crate::egress::Session;
 use crate::egress::Target;
 use crate::model::SubscriptionId;
 use crate::model::Time;
+use crate::model::TraceContext;
 use crate::model::attempt::Outcome;
 use crate::model::subscription::Format;
 use crate::model::subscription::RequestKind;
+use crate::model::trace::TRACEPARENT;
+use crate::spans::Tracer;
 use crate::telemetry::logs::chain;
 use crate::telemetry::metric;
+use crate::worker::notifier::run::Run;
+use crate::worker::notifier::trail;
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACE: HeaderName = HeaderName::from_static(TRACEPARENT);
 
-/// Requests of a run that are done before somebody looks, most of the time.
-const NOTED: usize = 16;
 /// Headers of ours, those of the client among them.
 const OURS: usize = 12;
 /// Most of an answer that is kept in the log of attempts.
 const KEPT_ANSWER: usize = 4 << 10;
-
-/// How long a run goes on at most.
-const RUN_TIME: Duration = Duration::from_millis(50);
 
 /// Everything that requests to one subscription need.
 pub(super) struct Order {
@@ -71,6 +67,15 @@ pub(super) struct Order {
     pub(super) style: Option<Box<Style>>,
     pub(super) public_url: String,
     pub(super) timeout: Duration,
+    pub(super) tracer: Tracer,
+}
+
+/// What each request is given anew.
+struct Given {
+    now: Time,
+    trace: TraceContext,
+    /// Room for its headers.
+    headers: HeaderMap,
 }
 
 /// What one request tells.
@@ -80,20 +85,6 @@ pub(super) struct Telling {
     pub(super) late: bool,
     /// The alert has closed meanwhile.
     pub(super) over: bool,
-}
-
-/// Requests that go one after the other, each once the one before was delivered. What came of them
-/// is here while the run goes on.
-#[derive(Default)]
-pub(super) struct Run {
-    stopped: AtomicBool,
-    notes: Mutex<Notes>,
-}
-
-#[derive(Default)]
-struct Notes {
-    began: Option<Instant>,
-    done: Vec<Done>,
 }
 
 /// A run that ended.
@@ -142,20 +133,16 @@ impl Order {
 
     /// The request. Where its format gives nothing, what it says of that; none in it where a
     /// header cannot be written, which checked data never causes.
-    fn request(
-        &self,
-        telling: &Telling,
-        (now, headers): (Time, HeaderMap),
-    ) -> Result<Option<Request>, Unrenderable> {
+    fn request(&self, telling: &Telling, given: Given) -> Result<Option<Request>, Unrenderable> {
         let Some(style) = &self.style else {
             let json = HeaderValue::from_static("application/json");
-            return Ok(self.signed(telling, (now, headers), (json, self.native(telling))));
+            return Ok(self.signed(telling, given, (json, self.native(telling))));
         };
         let message = self.styled(telling, style)?;
         let Ok(content_type) = HeaderValue::from_str(&message.content_type) else {
             return Ok(None);
         };
-        let mut request = self.signed(telling, (now, headers), (content_type, message.body));
+        let mut request = self.signed(telling, given, (content_type, message.body));
         for (name, value) in message.headers {
             let (Some(wanted), Ok(value)) = (&mut request, HeaderValue::try_from(value)) else {
                 return Ok(None);
@@ -169,24 +156,24 @@ impl Order {
     fn signed(
         &self,
         telling: &Telling,
-        (now, headers): (Time, HeaderMap),
+        given: Given,
         (content_type, body): (HeaderValue, Vec<u8>),
     ) -> Option<Request> {
         let target = self.target.clone()?;
         let id = body::webhook_id(name(&telling.work).0, &self.subscription);
-        let in_force = self.keys.iter().filter_map(|signer| signer.at(now));
-        let signature = signature::sign(in_force, &id, now.seconds(), &body);
+        let in_force = self.keys.iter().filter_map(|signer| signer.at(given.now));
+        let signature = signature::sign(in_force, &id, given.now.seconds(), &body);
         let mut request = Request::post(target, Bytes::from(body));
-        (request.timeout, request.headers) = (self.timeout, headers);
+        (request.timeout, request.headers) = (self.timeout, given.headers);
         // First, so that none takes the place of ours.
         request.headers.reserve(self.headers.len() + OURS);
         request.headers.extend(self.headers.iter().map(|(name, v)| (name.clone(), v.clone())));
         request.headers.insert(CONTENT_TYPE, content_type);
         for (name, value) in [
             (WEBHOOK_ID, id),
-            (WEBHOOK_TIMESTAMP, now.seconds().to_string()),
+            (WEBHOOK_TIMESTAMP, given.now.seconds().to_string()),
             (WEBHOOK_SIGNATURE, signature),
-            (TRACEPARENT, traceparent()),
+            (TRACE, given.trace.header()),
         ] {
             request.headers.insert(name, value.try_into().ok()?);
         }
@@ -197,11 +184,14 @@ impl Order {
     async fn send(&self, session: &mut Session, clock: &Clock, telling: Telling) -> Done {
         let at = Time::from_millis(clock.now_ms());
         let began = Instant::now();
-        let given = (at, session.headers());
+        let span = trail::begin(self, &telling.work);
+        let given = Given { now: at, trace: trail::context(&span), headers: session.headers() };
         let request = self.target.as_ref().map(|_| self.request(&telling, given)).transpose();
+        let mut failure = None;
         let (reply, answer) = match request.map(Option::flatten) {
             Ok(Some(request)) => {
                 let mut answer = session.send(request).await;
+                failure = answer.as_ref().err().map(egress::Error::label);
                 if let Err(egress::Error::Refused { refusal, .. }) = &answer {
                     let (id, reason) = (&self.subscription, refusal.reason());
                     tracing::warn!(subscription.id = %id, reason, "Address not allowed");
@@ -215,38 +205,8 @@ impl Order {
             Ok(None) => (Reply::Refused, None),
             Err(unrenderable) => (Reply::Unrenderable, Some(chain(&unrenderable))),
         };
+        trail::end(span, &reply, failure);
         Done { work: telling.work, reply, at, took: began.elapsed(), answer }
-    }
-}
-
-impl Run {
-    /// Nothing more of it is begun.
-    pub(super) fn stop(&self) {
-        self.stopped.store(true, Ordering::Release);
-    }
-
-    /// What was done since this was last asked, and whether nothing but its last request can be
-    /// under way.
-    pub(super) fn take(&self) -> (Vec<Done>, bool) {
-        let mut notes = self.notes();
-        let last = notes.began.is_some_and(|began| began.elapsed() >= RUN_TIME);
-        (std::mem::take(&mut notes.done), last)
-    }
-
-    fn note(&self, done: Done) {
-        let mut notes = self.notes();
-        if notes.done.capacity() == 0 {
-            notes.done.reserve(NOTED);
-        }
-        notes.done.push(done);
-    }
-
-    fn begin(&self) -> Instant {
-        *self.notes().began.insert(Instant::now())
-    }
-
-    fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -278,7 +238,7 @@ pub(super) async fn send(
     clock: Clock,
     (order, mut tellings, run): (Order, VecDeque<Telling>, Arc<Run>),
 ) -> Sent {
-    let began = run.begin();
+    run.begin();
     let seconds = metrics::histogram!(metric::DELIVERY_SECONDS);
     let latency = metrics::histogram!(metric::EVENT_LATENCY_SECONDS);
     let mut session = client.session();
@@ -296,7 +256,7 @@ pub(super) async fn send(
             break;
         }
         delivered += 1;
-        if run.stopped.load(Ordering::Acquire) || began.elapsed() >= RUN_TIME {
+        if run.is_over() {
             break;
         }
     }
@@ -332,27 +292,4 @@ fn read(
             (reply, (reply != Reply::Refused).then(|| error.to_string()))
         }
     }
-}
-
-/// A trace id of its own per request, sampled flag off.
-fn traceparent() -> String {
-    let (high, low, span) = (fastrand::u64(1..), fastrand::u64(1..), fastrand::u64(1..));
-    let mut text = String::with_capacity(55);
-    text.push_str("00-");
-    push_hex(&mut text, high);
-    push_hex(&mut text, low);
-    text.push('-');
-    push_hex(&mut text, span);
-    text.push_str("-00");
-    text
-}
-
-/// Sixteen digits; the general way to write them takes longer than a signature.
-fn push_hex(text: &mut String, n: u64) {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    text.extend(n.to_be_bytes().iter().flat_map(|byte| {
-        let digit = |n: u8| DIGITS[usize::from(n & 15)];
-        [digit(byte >> 4), digit(*byte)]
-    }));
 }

@@ -13,6 +13,7 @@ use crate::bus::Stream;
 use crate::model::Event;
 use crate::model::Match;
 use crate::model::Time;
+use crate::model::TraceContext;
 use crate::model::Verdict;
 use crate::model::Version;
 use crate::model::id::shard_of;
@@ -22,6 +23,7 @@ use crate::worker::lease::Grant;
 use crate::worker::lease::Keeper;
 use crate::worker::rules::matching::Read;
 use crate::worker::rules::write::Group;
+use crate::worker::rules::write::Told;
 
 /// Most positions read one by one after two deaths.
 const CAREFUL: u64 = 256;
@@ -142,7 +144,7 @@ impl Shard {
         let (areas, position) = (&found.areas, read.stored.seq);
         let input = Input { article, matches: &matches, areas, position };
         let step = self.book.apply(&context, &input);
-        self.note(step.events, group);
+        self.note(step.events, read.span.context(), group);
         if matches.is_empty() && step.decisions.is_empty() {
             return;
         }
@@ -162,12 +164,13 @@ impl Shard {
     pub(super) fn advance(&mut self, number: u16, now: Time, rules: &RuleSet, group: &mut Group) {
         let context = rules.context();
         let events = self.book.advance(&context, now);
-        self.note(events, group);
+        // What a timer tells of, no article alone has caused.
+        self.note(events, None, group);
         self.collect(number, group);
     }
 
-    fn note(&mut self, events: Vec<Event>, group: &mut Group) {
-        group.events.extend(events);
+    fn note(&mut self, events: Vec<Event>, trace: Option<TraceContext>, group: &mut Group) {
+        group.events.extend(events.into_iter().map(|event| Told { event, trace }));
         self.next_due = self.book.next_due();
     }
 

@@ -18,6 +18,7 @@ use crate::bus::Record;
 use crate::bus::Stored;
 use crate::bus::Stream;
 use crate::model::Event;
+use crate::model::TraceContext;
 use crate::model::Verdict;
 use crate::model::Version;
 use crate::model::event::AlertView;
@@ -31,8 +32,14 @@ use crate::worker::rules::shard::Shard;
 pub(super) struct Group {
     pub(super) changed: Vec<(u16, StateKey)>,
     pub(super) forgotten: Vec<(u16, StateKey)>,
-    pub(super) events: Vec<Event>,
+    pub(super) events: Vec<Told>,
     pub(super) verdicts: Vec<(String, Verdict)>,
+}
+
+/// An event, and the trace of what caused it.
+pub(super) struct Told {
+    pub(super) event: Event,
+    pub(super) trace: Option<TraceContext>,
 }
 
 /// Writes the changed states as one group. A state that somebody else wrote means that its
@@ -78,7 +85,7 @@ fn drop_lost(shards: &mut BTreeMap<u16, Shard>, group: &mut Group, lost: &BTreeS
         shards.remove(number);
     }
     let is_lost = |rule: &str| lost.contains(&crate::model::id::shard_of(rule));
-    group.events.retain(|e| !is_lost(e.alert.rule.as_str()));
+    group.events.retain(|told| !is_lost(told.event.alert.rule.as_str()));
     group.verdicts.retain(|(subject, _)| {
         let number = subject.rsplit('.').next().and_then(|n| n.parse::<u16>().ok());
         number.is_none_or(|n| !lost.contains(&n))
@@ -102,16 +109,16 @@ async fn forget<B: Bus>(
 
 /// Publishes events in order: those of one key of a rule one after the other, also where one alert
 /// follows another.
-pub(super) async fn events<B: Bus>(bus: &B, events: &[Event]) -> Result<(), Error> {
-    let mut rest: Vec<&Event> = events.iter().collect();
+pub(super) async fn events<B: Bus>(bus: &B, events: &[Told]) -> Result<(), Error> {
+    let mut rest: Vec<&Told> = events.iter().collect();
     while !rest.is_empty() {
         let mut seen = BTreeSet::new();
-        let (wave, later): (Vec<&Event>, Vec<&Event>) =
-            rest.into_iter().partition(|e| seen.insert(key_of(e)));
+        let (wave, later): (Vec<&Told>, Vec<&Told>) =
+            rest.into_iter().partition(|told| seen.insert(key_of(&told.event)));
         rest = later;
-        let group = wave.iter().map(|e| (event_record(e), Expect::Absent)).collect();
+        let group = wave.iter().map(|told| (event_record(told), Expect::Absent)).collect();
         let outcomes = bus.publish_all(Stream::Events, group).await?;
-        for (event, outcome) in wave.into_iter().zip(outcomes) {
+        for (Told { event, .. }, outcome) in wave.into_iter().zip(outcomes) {
             match outcome? {
                 Outcome::Published(_) => {
                     metrics::counter!(metric::EVENTS, "type" => event.kind.as_str()).increment(1);
@@ -142,8 +149,8 @@ pub(super) async fn republish<B: Bus>(
     grants: &[Grant],
 ) -> Result<(), Error> {
     let taken = grants.iter().filter_map(|g| shards.get(&g.shard));
-    let held: Vec<Event> =
-        taken.flat_map(|s| s.book.states()).flat_map(|s| s.outbox.iter().cloned()).collect();
+    let held = taken.flat_map(|s| s.book.states()).flat_map(|s| s.outbox.iter().cloned());
+    let held: Vec<Told> = held.map(|event| Told { event, trace: None }).collect();
     events(bus, &held).await
 }
 
@@ -153,7 +160,7 @@ pub(super) async fn verdicts<B: Bus>(bus: &B, verdicts: &[(String, Verdict)]) ->
         return Ok(());
     }
     let record = |(subject, verdict): &(String, Verdict)| {
-        (Record { subject: subject.clone(), payload: json(verdict) }, Expect::Absent)
+        (Record::new(subject, json(verdict)), Expect::Absent)
     };
     let outcomes = bus.publish_all(Stream::Verdicts, verdicts.iter().map(record).collect()).await?;
     outcomes.into_iter().try_for_each(|outcome| outcome.map(drop))
@@ -172,7 +179,7 @@ pub(super) async fn bury<B: Bus>(bus: &B, stored: &Stored, reason: &str) -> Resu
         reason,
         record: &String::from_utf8_lossy(&stored.payload),
     });
-    bus.publish(Stream::Buried, Record { subject, payload }, Expect::Absent).await.map(drop)
+    bus.publish(Stream::Buried, Record::new(subject, payload), Expect::Absent).await.map(drop)
 }
 
 #[derive(Serialize)]
@@ -184,9 +191,9 @@ struct Buried<'a> {
     record: &'a str,
 }
 
-fn event_record(event: &Event) -> Record {
+fn event_record(Told { event, trace }: &Told) -> Record {
     let subject = names::event(&event.alert.topic, &event.alert.id, event.number);
-    Record { subject, payload: json(event) }
+    Record::new(subject, json(event)).traced(*trace)
 }
 
 fn json<T: Serialize>(value: &T) -> Bytes {

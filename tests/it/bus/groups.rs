@@ -132,7 +132,7 @@ pub(crate) async fn a_group_of_large_records_is_written_whole<B: Backend>() {
     let group = (0..20)
         .map(|n| {
             let subject = format!("wb.event.fire.large.{n}");
-            (Record { subject, payload: payload.clone() }, Expect::Absent)
+            (Record::new(subject, payload.clone()), Expect::Absent)
         })
         .collect();
     let outcomes = publish_all(&bus, group).await;

@@ -213,7 +213,7 @@ pub(crate) async fn large_records_reach_a_slow_reader<B: Backend>() {
     let bus = backend.bus();
     let payload = bytes::Bytes::from(vec![b'x'; 6_000_000]);
     for n in 0..30 {
-        let record = Record { subject: format!("wb.article.s.{n}"), payload: payload.clone() };
+        let record = Record::new(format!("wb.article.s.{n}"), payload.clone());
         publish(&bus, Stream::Articles, record, Expect::Absent).await;
     }
     let whole = selection(From::Start, Until::End, "wb.article.>");

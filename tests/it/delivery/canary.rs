@@ -15,6 +15,7 @@ use wirebell::bus::Stream;
 use wirebell::clock::Clock;
 use wirebell::config;
 use wirebell::model::Article;
+use wirebell::spans::Tracer;
 use wirebell::telemetry::Board;
 use wirebell::telemetry::Health;
 use wirebell::worker::canary;
@@ -57,6 +58,7 @@ fn rules_worker<B: Bus>(bus: B) -> Worker {
         rules: Arc::new(ArcSwap::from_pointee(set)),
         clock: Clock::System,
         board: Board::default(),
+        tracer: Tracer::default(),
     };
     Worker::start(|stop| rules::run(bus, settings, stop))
 }

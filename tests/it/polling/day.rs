@@ -19,6 +19,7 @@ use wirebell::model::Time;
 use wirebell::source;
 use wirebell::source::Share;
 use wirebell::source::poll::State;
+use wirebell::spans::Tracer;
 use wirebell::telemetry::Board;
 
 use crate::polling::feed;
@@ -61,6 +62,7 @@ impl Day {
             share: share.clone(),
             clock: clock.clone(),
             board: board.clone(),
+            tracer: Tracer::default(),
         };
         let mut poller = JoinSet::new();
         poller.spawn(source::run(settings, bus.clone(), client, stop.clone()));

@@ -14,6 +14,7 @@ use wirebell::egress::Resolver;
 use wirebell::model::id::SHARDS;
 use wirebell::source::Feed;
 use wirebell::source::Sources;
+use wirebell::spans::Tracer;
 use wirebell::telemetry::Board;
 use wirebell::worker::ingest;
 use wirebell::worker::lease;
@@ -52,6 +53,7 @@ fn hire<B: Bus>(bus: &B, port: u16) -> Worker {
         sources: watch::Sender::new(Arc::new(sources)).subscribe(),
         clock: Clock::System,
         board: Board::default(),
+        tracer: Tracer::default(),
     };
     let client = Client::new(Policy::new(&["127.0.0.0/8"]).unwrap(), Resolver::table(&[]));
     let bus = bus.clone();

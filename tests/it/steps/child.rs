@@ -30,6 +30,7 @@ use wirebell::feed::Draft;
 use wirebell::model::Time;
 use wirebell::source;
 use wirebell::source::Origin;
+use wirebell::spans::Tracer;
 use wirebell::telemetry::Board;
 use wirebell::worker::lease;
 use wirebell::worker::notifier;
@@ -169,6 +170,7 @@ pub(super) fn start_rules<B: Bus>(bus: &B, tasks: &mut JoinSet<()>, stop: &Cance
         rules: Arc::new(ArcSwap::from_pointee(rule_set)),
         clock: Clock::System,
         board: Board::default(),
+        tracer: Tracer::default(),
     };
     let (bus, stop) = (bus.clone(), stop.clone());
     tasks.spawn(async move { rules::run(bus, settings, stop).await.unwrap() });
@@ -179,6 +181,7 @@ fn start_notifier<B: Bus>(bus: &B, tasks: &mut JoinSet<()>, stop: &CancellationT
         leases: leases("notifier", 64),
         clock: Clock::System,
         board: Board::default(),
+        tracer: Tracer::default(),
         timeout: Duration::from_secs(20),
         max_in_flight: 8,
         host_in_flight: 8,

@@ -11,6 +11,7 @@ use wirebell::api;
 use wirebell::bus::Bus;
 use wirebell::clock::Clock;
 use wirebell::egress::Policy;
+use wirebell::spans::Tracer;
 use wirebell::telemetry::Board;
 use wirebell::telemetry::metric;
 
@@ -37,6 +38,7 @@ impl Served {
             rules: Arc::new(ArcSwap::from_pointee(wirebell::rules::load(&rules).unwrap())),
             clock: Clock::System,
             board: Board::default(),
+            tracer: Tracer::default(),
             policy: Arc::new(Policy::default()),
             metrics: metric::install(),
             definitions,

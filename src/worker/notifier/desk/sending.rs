@@ -24,10 +24,10 @@ use crate::model::attempt::Outcome;
 use crate::telemetry::metric;
 use crate::worker::notifier::attempts::Told;
 use crate::worker::notifier::desk::Desk;
+use crate::worker::notifier::run::Run;
 use crate::worker::notifier::send;
 use crate::worker::notifier::send::Done;
 use crate::worker::notifier::send::Order;
-use crate::worker::notifier::send::Run;
 use crate::worker::notifier::send::Sent;
 use crate::worker::notifier::send::Telling;
 
@@ -91,6 +91,7 @@ impl<B: Bus> Desk<'_, B> {
             style: Style::of(slot.endpoint.wanted()),
             public_url,
             timeout,
+            tracer: settings.tracer.clone(),
         };
         let run = Arc::new(Run::default());
         if tellings.len() > 1 {

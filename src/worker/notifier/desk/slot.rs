@@ -7,7 +7,7 @@ use crate::delivery::lanes::Host;
 use crate::egress::Target;
 use crate::model::SubscriptionId;
 use crate::model::Time;
-use crate::worker::notifier::send::Run;
+use crate::worker::notifier::run::Run;
 
 /// A subscription being served.
 pub(super) struct Slot {
