@@ -25,6 +25,7 @@ use wiremock::matchers::header;
 use wiremock::matchers::method;
 use wiremock::matchers::path;
 
+/// An exporter at work, and what records for it.
 struct Exporter {
     tracer: Tracer,
     board: Board,

@@ -35,9 +35,6 @@ impl Trails {
                 self.remember(&article.id, context);
             }
         }
-        if self.known.is_empty() {
-            return;
-        }
         for told in told {
             let caused = |one: &&mut Read| told.trace.is_some() && one.span.context() == told.trace;
             let Some(one) = read.iter_mut().find(caused) else { continue };

@@ -248,6 +248,7 @@ async fn a_replay_is_a_trace_of_its_own_with_a_link_to_the_first() {
 async fn a_collector_that_comes_later_is_given_what_waits() {
     let place = Collector::place();
     let desk = Desk::new(RULES);
+    // The standard variables, as for any other program.
     let mut command = desk.command(&["run", "--listen", "127.0.0.1:0"]);
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{place}/"));
     command.env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20hush");
@@ -267,6 +268,10 @@ async fn a_collector_that_comes_later_is_given_what_waits() {
     collector.serve(place).await;
     assert_eq!(names(&spans(&collector, &hook))[2], "POST /v1/articles");
     wait_for("the end of it in the log", || logged("Traces are taken again"));
+    wait_for("the count of spans that were taken", || {
+        let (_, metrics) = http::ask("GET", &format!("{api}/metrics"), "", b"")?;
+        String::from_utf8(metrics).unwrap().contains("wirebell_traces_sent_total ").then_some(())
+    });
     assert!(collector.requests().iter().all(|headers| headers["authorization"] == "Bearer hush"));
     let service = attribute(&collector.resources()[0], "service.name");
     assert_eq!(service.as_deref(), Some("bell"));
