@@ -2,7 +2,6 @@
 //! the contract says, with a live Wirebell and with requests that Wirebell would never send.
 
 mod runner;
-mod start;
 
 use std::collections::BTreeSet;
 use std::io::Read;
