@@ -1,5 +1,5 @@
-//! The commands of the guides, run as they are written but for ports: `README.md` and what `docs` has
-//! for those who run Wirebell. What a block is for stands behind its `sh`.
+//! The commands of `README.md` and of all pages of `docs`, run as they are written but for ports. What
+//! a block is for stands behind its `sh`.
 
 mod page;
 mod terminal;
@@ -74,6 +74,55 @@ fn the_readme_is_true() {
     }
 }
 
+#[test]
+fn the_page_about_rules_is_true() {
+    let page = Page::read("docs/rules.md");
+    assert!(page.blocks.len() > 4, "{} blocks", page.blocks.len());
+    let mut terminal = Terminal::new()
+        .with_file("config/rules.yaml", &page.rules)
+        .with_file("article.txt", "Ferries suspended at Dover\n");
+    follow(&page, &mut terminal);
+    terminal.wait_until_printed("ferry-stop");
+}
+
+#[test]
+fn the_page_about_webhooks_is_true() {
+    let page = Page::read("docs/webhooks.md");
+    assert!(page.blocks.len() > 4, "{} blocks", page.blocks.len());
+    let mut terminal = Terminal::new().with_file("body.json", "{}");
+    // What the look at a signature looks at.
+    let request = "SECRET=whsec_b2xk WEBHOOK_ID=evt_a-sub_a WEBHOOK_TIMESTAMP=1789000000\n";
+    terminal.run(&Block { text: request.to_owned(), ..page.blocks[0].clone() });
+    follow(&page, &mut terminal);
+    let [ping, opened] = ["{\"type\": \"test.ping\"", "{\"type\": \"alert.opened\""];
+    let pulled = "{\"data\":[],\"next_cursor\":null}";
+    for part in [ping, "delivered with status 204 after ", opened, pulled] {
+        terminal.wait_until_printed(part);
+    }
+}
+
+/// `README.md` and the pages of `docs`.
+fn pages() -> Vec<String> {
+    let docs = std::fs::read_dir(root().join("docs")).unwrap();
+    let names = docs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
+    std::iter::once("README.md".to_owned()).chain(names).collect()
+}
+
+#[test]
+fn every_page_that_has_commands_is_followed() {
+    let tests = include_str!("guides.rs");
+    let is_followed = |name: &String| tests.contains(&format!("Page::read(\"{name}\")"));
+    let (mut followed, mut forgotten) = (0, Vec::new());
+    for name in pages() {
+        match (Page::read(&name).blocks.is_empty(), is_followed(&name)) {
+            (false, false) => forgotten.push(name),
+            (_, is) => followed += usize::from(is),
+        }
+    }
+    assert_eq!((followed, forgotten), (6, Vec::new()), "a test of its own follows each page");
+}
+
 /// Commands and flags, as `--help` tells them.
 fn help(words: &[&str]) -> Option<String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wirebell"));
@@ -104,10 +153,8 @@ fn fault(command: &str) -> Option<String> {
 
 #[test]
 fn every_command_that_a_page_names_is_there() {
-    let mut pages = vec!["README.md".to_owned(), "examples/observability/README.md".to_owned()];
-    let docs = std::fs::read_dir(root().join("docs")).unwrap();
-    let names = docs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    pages.extend(names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")));
+    let mut pages = pages();
+    pages.push("examples/observability/README.md".to_owned());
     let mut seen = BTreeSet::new();
     let mut faults = Vec::new();
     for page in pages {

@@ -2,8 +2,8 @@
 //! the contract says, with a live Wirebell and with requests that Wirebell would never send.
 
 mod runner;
-mod start;
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::io::Write;
 
@@ -227,15 +227,27 @@ async fn the_rust_receiver_keeps_the_contract() {
 }
 
 #[test]
-fn every_file_of_a_receiver_has_fewer_than_a_hundred_lines() {
-    let folders = std::fs::read_dir(runner::source("")).unwrap().map(|entry| entry.unwrap().path());
-    let files = folders.filter(|path| path.is_dir()).flat_map(|path| path.read_dir().unwrap());
-    let counted = files.map(|file| {
-        let path = file.unwrap().path();
-        let lines = std::fs::read_to_string(&path).unwrap().lines().count();
-        assert!(lines < 100, "{} has {lines} lines", path.display());
-    });
-    assert_eq!(counted.count(), 7, "Go and Rust have two, and Go its go.mod");
+fn a_receiver_is_one_file_of_fewer_than_a_hundred_lines() {
+    let mut found = BTreeSet::new();
+    for folder in std::fs::read_dir(runner::source("")).unwrap().map(|entry| entry.unwrap().path())
+    {
+        let Ok(files) = folder.read_dir() else { continue };
+        for path in files.map(|file| file.unwrap().path()) {
+            let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+            assert!(lines < 100, "{} has {lines} lines", path.display());
+            found.insert(path.strip_prefix(runner::source("")).unwrap().display().to_string());
+        }
+    }
+    // Go writes out each error and each loop: its door and its memory are a file each.
+    let wanted = [
+        "go/go.mod",
+        "go/inbox.go",
+        "go/receiver.go",
+        "python/receiver.py",
+        "rust/receiver.rs",
+        "typescript/receiver.mts",
+    ];
+    assert_eq!(found, wanted.map(str::to_owned).into());
 }
 
 #[test]

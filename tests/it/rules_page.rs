@@ -1,8 +1,6 @@
-//! `docs/rules.md`: every example in it is run.
+//! `docs/rules.md`: every example in it is run; its commands are run by `guides`.
 
 use std::collections::BTreeSet;
-use std::process::Command;
-use std::process::Stdio;
 
 use wirebell::config::test_rules;
 use wirebell::rules::ERRORS;
@@ -95,34 +93,6 @@ fn queries_find_what_their_rows_say() {
             if finds == "–" { Vec::new() } else { finds.split(" · ").collect() };
         assert_eq!(found, wanted, "{query} on {text}");
     }
-}
-
-#[test]
-fn commands_are_understood() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("article.txt"), "Ferries suspended\n").unwrap();
-    let mut count = 0;
-    for (_, text) in blocks().into_iter().filter(|(kind, _)| *kind == "sh") {
-        for line in text.lines() {
-            let mut words: Vec<String> = Vec::new();
-            for (number, part) in line.split('\'').enumerate() {
-                match number % 2 {
-                    0 => words.extend(part.split_whitespace().map(str::to_owned)),
-                    _ => words.push(part.to_owned()),
-                }
-            }
-            let ran = Command::new(env!("CARGO_BIN_EXE_wirebell"))
-                .args(&words[1..])
-                .current_dir(folder.path())
-                .stdin(Stdio::null())
-                .output()
-                .unwrap();
-            assert_eq!(words[0], "wirebell");
-            assert!(ran.status.success(), "{line}\n{}", String::from_utf8_lossy(&ran.stderr));
-            count += 1;
-        }
-    }
-    assert!(count >= 6);
 }
 
 #[test]

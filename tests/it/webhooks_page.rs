@@ -185,6 +185,45 @@ fn snippet(kind: &str) -> String {
     rest.split_once("```").unwrap().0.to_owned()
 }
 
+/// The page's in Rust, word for word.
+fn verify(secret: &str, headers: &http::HeaderMap, body: &[u8]) -> bool {
+    let webhook = standardwebhooks::Webhook::new(secret);
+    webhook.is_ok_and(|webhook| webhook.verify(body, headers).is_ok())
+}
+
+#[test]
+fn what_the_page_says_of_verifying_in_rust_verifies() {
+    assert!(include_str!("webhooks_page.rs").contains(&snippet("rust")));
+    let (now, body) = (wirebell::clock::Clock::System.now_ms() / 1_000, bodies().remove(0).1);
+    let key = Key::parse(&Secret::new(SECRET.to_owned())).unwrap();
+    let signature = signature::sign([&key], "evt_a-sub_a", now, &body);
+    let mut headers = http::HeaderMap::new();
+    headers.insert("webhook-id", "evt_a-sub_a".parse().unwrap());
+    headers.insert("webhook-timestamp", now.to_string().parse().unwrap());
+    headers.insert("webhook-signature", signature.parse().unwrap());
+    assert!(verify(SECRET, &headers, &body));
+    assert!(!verify(SECRET, &headers, &[&body[..], b" "].concat()));
+}
+
+/// What is shown of a receiver is what its tests run.
+#[test]
+fn what_the_page_shows_of_receivers_is_in_them() {
+    for (kind, file) in [("typescript", "typescript/receiver.mts"), ("go", "go/receiver.go")] {
+        let file = path("../examples/receivers").join(file);
+        let receiver = std::fs::read_to_string(&file).unwrap();
+        for part in snippet(kind).split("\n\n") {
+            let is_there = receiver.contains(part.trim_end());
+            assert!(is_there, "{} has no\n{part}", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_readme_verifies_as_the_page_does() {
+    let readme = std::fs::read_to_string(path("../README.md")).unwrap();
+    assert!(readme.contains(&format!("```python\n{}```", snippet("python"))));
+}
+
 #[test]
 fn what_the_page_says_of_verifying_verifies() {
     let body = bodies().remove(0).1;

@@ -2,6 +2,32 @@
 
 use crate::guides::root;
 
+/// Blocks that are no commands. `text said` and those in YAML with a word behind it are held to the
+/// code by `rules_page`, those in JSON and in other languages by `webhooks_page`; the rest is shown.
+const OTHERS: [&str; 21] = [
+    "",
+    "go",
+    "ini",
+    "json",
+    "json alert.confirmed",
+    "json alert.corrected",
+    "json alert.ended",
+    "json alert.expired",
+    "json alert.opened",
+    "json alert.retracted",
+    "json alert.updated",
+    "json test.ping",
+    "python",
+    "rust",
+    "text said",
+    "typescript",
+    "yaml",
+    "yaml bad",
+    "yaml rules",
+    "yaml rules quick",
+    "yaml warned",
+];
+
 /// What to do with a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -34,17 +60,23 @@ pub(super) struct Page {
     pub(super) blocks: Vec<Block>,
     /// Its blocks of configuration.
     pub(super) files: Vec<String>,
+    /// Its first file of rules.
+    pub(super) rules: String,
 }
 
 impl Page {
     pub(super) fn read(name: &str) -> Self {
         let text = std::fs::read_to_string(root().join(name)).unwrap();
-        let (mut blocks, mut files) = (Vec::new(), Vec::new());
+        let (mut blocks, mut files, mut rules) = (Vec::new(), Vec::new(), String::new());
         let mut lines = text.lines().enumerate();
         while let Some((at, line)) = lines.next() {
-            let Some(kind) = line.strip_prefix("```") else { continue };
-            let inner: Vec<&str> =
-                lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+            // A block of a list is indented as the list is.
+            let (indent, kind) = match line.trim_start().strip_prefix("```") {
+                Some(kind) => (line.len() - line.trim_start().len(), kind),
+                None => continue,
+            };
+            let inner = lines.by_ref().map(|(_, line)| line.get(indent..).unwrap_or_default());
+            let inner: Vec<&str> = inner.take_while(|line| *line != "```").collect();
             let text = inner.join("\n") + "\n";
             let place = format!("{name}:{}", at + 1);
             let kind = match kind {
@@ -58,14 +90,18 @@ impl Page {
                     files.push(text);
                     continue;
                 }
+                "yaml rules" if rules.is_empty() => {
+                    rules = text;
+                    continue;
+                }
                 other => {
-                    assert!(!other.starts_with("sh"), "{place}: a block of an unknown kind");
+                    assert!(OTHERS.contains(&other), "{place}: a block of an unknown kind");
                     continue;
                 }
             };
             blocks.push(Block { kind, text, place });
         }
-        Self { blocks, files }
+        Self { blocks, files, rules }
     }
 }
 

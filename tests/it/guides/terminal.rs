@@ -36,6 +36,8 @@ pub(super) struct Terminal {
     shell: Group,
     input: ChildStdin,
     output: mpsc::Receiver<String>,
+    /// The lines it printed.
+    printed: Vec<String>,
     service: Option<Group>,
     beside: Vec<Group>,
 }
@@ -63,6 +65,10 @@ impl Terminal {
             format!("--port {} --secret-file secret", ports[2].1),
         ));
         places.push(("examples/".to_owned(), format!("{}/examples/", root().display())));
+        // A reader waits for the receiver; here nobody knows how long that takes.
+        let listens =
+            format!("until true 2>/dev/null >/dev/tcp/127.0.0.1/{}; do :; done", ports[2].1);
+        places.push(("sleep 1\n".to_owned(), listens + "\n"));
         let config = folder.path().join("config");
         std::fs::create_dir(&config).unwrap();
         let conf = std::fs::read_to_string(root().join("config/nats.conf")).unwrap();
@@ -72,6 +78,7 @@ impl Terminal {
         link_server(folder.path());
         let api = format!("http://{}", places[0].1);
         let mut shell = command(folder.path(), &api, "exec bash -seuo pipefail 2>&1");
+        shell.env("PORT", ports[2].1.to_string());
         let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let input = shell.stdin.take().unwrap();
         let (lines, output) = mpsc::channel();
@@ -80,7 +87,8 @@ impl Terminal {
             printed.lines().map_while(Result::ok).all(|line| lines.send(line).is_ok())
         });
         let shell = Group { child: shell, said: Arc::default() };
-        Self { folder, places, api, shell, input, output, service: None, beside: Vec::new() }
+        let (printed, beside) = (Vec::new(), Vec::new());
+        Self { folder, places, api, shell, input, output, printed, service: None, beside }
     }
 
     /// Puts the project's own settings, rules and sources where its reader has them.
@@ -100,21 +108,35 @@ impl Terminal {
     pub(super) fn run(&mut self, block: &Block) {
         let text = self.here(&block.text);
         self.input.write_all(format!("{text}\necho\necho '{END}'\n").as_bytes()).unwrap();
-        let mut said = Vec::new();
-        loop {
-            match self.output.recv_timeout(PATIENCE) {
-                Ok(line) if line == END => return,
-                Ok(line) => said.push(line),
-                Err(error) => {
-                    let (all, place, ended) =
-                        (said.join("\n"), &block.place, self.shell.child.try_wait().unwrap());
-                    panic!(
-                        "{place}: {error}, {ended:?} in\n{text}\nwhich said\n{all}\n{}",
-                        self.logs()
-                    );
-                }
+        let begin = self.printed.len();
+        let place = format!("{} in\n{text}\n", block.place);
+        while self.next_line(&place, begin) != END {}
+    }
+
+    /// The next line that the shell prints, of those from this one on.
+    fn next_line(&mut self, wanted: &str, begin: usize) -> &str {
+        match self.output.recv_timeout(PATIENCE) {
+            Ok(line) => self.printed.push(line),
+            Err(error) => {
+                let said = self.printed[begin..].join("\n");
+                let ended = self.shell.child.try_wait().unwrap();
+                panic!("{wanted}: {error}, {ended:?}; it said\n{said}\n{}", self.logs());
             }
         }
+        &self.printed[self.printed.len() - 1]
+    }
+
+    /// Waits until a block, or what it left in the background, has printed this.
+    pub(super) fn wait_until_printed(&mut self, part: &str) {
+        if !self.printed.iter().any(|line| line.contains(part)) {
+            while !self.next_line(part, 0).contains(part) {}
+        }
+    }
+
+    /// Puts a file where the commands run.
+    pub(super) fn with_file(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+        self
     }
 
     /// Starts what serves, in place of what served before.
