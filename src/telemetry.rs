@@ -1,8 +1,10 @@
-//! Logs, metric names and the health board.
+//! Logs, metric names, the health board, and how far long work is.
 
 pub mod health;
 pub mod logs;
 pub mod metric;
+pub mod progress;
 
 pub use health::Board;
 pub use health::Health;
+pub use progress::Progress;

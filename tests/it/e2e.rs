@@ -17,6 +17,7 @@ mod kept;
 mod keys;
 mod listed;
 mod live;
+mod looks_on;
 mod messages;
 mod past;
 mod reload;
@@ -27,6 +28,7 @@ mod standstill;
 mod terminal;
 mod trial;
 mod versions;
+mod width;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;

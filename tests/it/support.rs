@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 pub(crate) mod nats;
+pub(crate) mod pty;
 pub(crate) mod running;
 pub(crate) mod scripted;
 pub(crate) mod served;
