@@ -26,6 +26,7 @@ mod probes;
 mod problem;
 pub mod replay;
 mod rules;
+mod serve;
 mod session;
 mod signin;
 mod sources;
@@ -110,9 +111,6 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The server failed.
-    #[error("serving HTTP failed")]
-    Serve(#[source] std::io::Error),
     /// The log of events cannot be read.
     #[error("reading events for the list of alerts failed")]
     Index(#[source] crate::bus::Error),
@@ -162,13 +160,10 @@ pub async fn run<B: Bus>(
         stop: stop.clone(),
     });
     let board = shared.settings.board.clone();
-    let serving = axum::serve(wire::Wire(listener), router(shared)).with_graceful_shutdown({
-        let stop = stop.clone();
-        async move { stop.cancelled().await }
-    });
+    let limits = serve::Limits::default();
     tokio::select! {
         biased;
-        served = async { serving.await } => served.map_err(Error::Serve),
+        () = serve::serve(listener, router(shared), limits, stop.clone()) => Ok(()),
         failed = index.fill(&bus, &board) => Err(Error::Index(failed)),
         never = managed::follow(bus.clone(), kept, with) => match never {},
     }
@@ -180,12 +175,9 @@ pub async fn run_probes(
     board: Board,
     metrics: PrometheusHandle,
     stop: CancellationToken,
-) -> Result<(), Error> {
+) {
     let router = around::surrounded(around::dressed(probes::router(board, metrics)));
-    axum::serve(wire::Wire(listener), router)
-        .with_graceful_shutdown(async move { stop.cancelled().await })
-        .await
-        .map_err(Error::Serve)
+    serve::serve(listener, router, serve::Limits::default(), stop).await;
 }
 
 fn router<B: Bus>(shared: App<B>) -> Router {

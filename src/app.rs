@@ -196,7 +196,8 @@ async fn start<B: Bus>(
         let (board, metrics) = (parts.board.clone(), parts.metrics.clone());
         let stop = stop.clone();
         workers.start("probes", async move {
-            Ok(api::run_probes(listener, board, metrics, stop).await?)
+            api::run_probes(listener, board, metrics, stop).await;
+            Ok(())
         });
     }
     if let Some(origin) = parts.config.origin.clone() {
