@@ -15,6 +15,7 @@ mod contract;
 mod docs;
 mod events;
 mod guard;
+mod held;
 mod history;
 mod index;
 mod limit;

@@ -40,9 +40,11 @@ pub use rule_tests::TestCase;
 pub use rule_tests::Tested;
 pub use rule_tests::test_rules;
 pub use rule_tests::test_rules_watched;
+pub use settings::BadTokens;
 pub use settings::Nats;
 pub use settings::Settings;
 pub use settings::Shown;
+pub use settings::TokenFile;
 pub use settings::show;
 
 /// The defaults, commented: the file that is shipped.

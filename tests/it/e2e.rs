@@ -26,6 +26,7 @@ mod shadow;
 mod sirens;
 mod standstill;
 mod terminal;
+mod tokens;
 mod trial;
 mod versions;
 mod width;

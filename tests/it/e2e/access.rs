@@ -174,7 +174,7 @@ fn a_browser_signs_in_with_a_token_and_no_page_of_another_site_writes() {
 }
 
 #[test]
-fn a_token_is_made_on_the_command_line_and_counts_from_the_next_start() {
+fn a_token_is_made_on_the_command_line_and_opens_the_door_beyond_this_machine() {
     let desk = Desk::new(RULES);
     let made = desk
         .command(&["token", "create", "night-desk", "--scopes", "read,ingest", "--file", "tokens"])
