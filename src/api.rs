@@ -56,6 +56,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::egress::Policy;
+use crate::model::Time;
 use crate::rules::RuleSet;
 use crate::telemetry::Board;
 
@@ -235,9 +236,14 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .merge(signing_in)
         .merge(docs::router())
         .merge(probes);
-    let guarded = around::dressed(served).layer(middleware::from_fn(move |request, next| {
-        guard::check((access.clone(), clock.now_ms().div_euclid(1000)), request, next)
-    }));
+    let (known, time) = (access.clone(), clock.clone());
+    let guarded = around::dressed(served)
+        .layer(middleware::from_fn(move |request, next| {
+            guard::check((access.clone(), clock.now_ms().div_euclid(1000)), request, next)
+        }))
+        .layer(middleware::from_fn(move |request, next| {
+            pages::readable((known.clone(), Time::from_millis(time.now_ms())), request, next)
+        }));
     around::surrounded(guarded)
 }
 

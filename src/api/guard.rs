@@ -17,7 +17,6 @@ use axum::http::Uri;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
-use axum::response::Redirect;
 use axum::response::Response;
 
 use crate::api::held::Held;
@@ -56,6 +55,10 @@ pub(super) struct Who {
     "{0} is not a loopback address, and everybody who reaches it could read and write: make tokens with `wirebell token create`, listen on 127.0.0.1, or say --open if the network in front of it is closed"
 )]
 pub struct TooOpen(SocketAddr);
+
+/// Marks a refusal that whoever signs in, or does so with another token, may not see again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SignIn;
 
 /// What a request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,7 +226,7 @@ impl Access {
             None => session(&held.tokens, request, seconds),
         };
         let Some(token) = token else {
-            return if need == Need::Nothing { Ok(None) } else { Err(asked_to_sign_in(request)) };
+            return if need == Need::Nothing { Ok(None) } else { Err(asked_to_sign_in(need)) };
         };
         let by_cookie = bearer.is_none();
         let same = || origin(request).is_none_or(|origin| origin == host(request));
@@ -233,7 +236,7 @@ impl Access {
         if !need.allowed(token.scopes()) {
             let (name, scope) = (token.name(), need.name());
             let detail = format!("the token {name:?} lacks the scope {scope}");
-            return refuse(Problem::new(StatusCode::FORBIDDEN, detail));
+            return Err(sign_in(Problem::new(StatusCode::FORBIDDEN, detail), Some(token)));
         }
         if let Some(Err(wait)) = held.limit(token).map(|limit| limit.take(Instant::now())) {
             let detail = format!("the token {:?} asks too often", token.name());
@@ -262,21 +265,29 @@ fn unauthorised(unknown: Unknown) -> Box<Response> {
     challenge(detail)
 }
 
-/// Programs are told what to send, people are led to where they can.
-fn asked_to_sign_in(request: &Request) -> Box<Response> {
-    let path = request.uri().path();
-    let page = request.method() == Method::GET && !path.starts_with("/v1/") && path != "/metrics";
-    if page {
-        let query: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
-        return Box::new(Redirect::to(&format!("/signin?next={query}")).into_response());
-    }
-    challenge("say who asks with `Authorization: Bearer TOKEN`")
+fn asked_to_sign_in(need: Need) -> Box<Response> {
+    let scope = need.name();
+    challenge(&format!(
+        "a token with the scope {scope} is needed here: sign in with one, or say who asks with \
+         `Authorization: Bearer TOKEN`"
+    ))
 }
 
 fn challenge(detail: &str) -> Box<Response> {
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
+    let mut response = sign_in(Problem::new(StatusCode::UNAUTHORIZED, detail), None);
     let bearer = HeaderValue::from_static("Bearer");
     response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+    response
+}
+
+/// A refusal of what another token, or any, may do.
+fn sign_in(problem: Problem, token: Option<&Token>) -> Box<Response> {
+    let mut response = problem.into_response();
+    response.extensions_mut().insert(SignIn);
+    if let Some(token) = token {
+        let who = Who { name: token.name().to_owned(), token: Some(token.clone()) };
+        response.extensions_mut().insert(who);
+    }
     Box::new(response)
 }
 

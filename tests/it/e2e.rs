@@ -20,6 +20,7 @@ mod live;
 mod looks_on;
 mod messages;
 mod past;
+mod refusals;
 mod reload;
 mod selfserve;
 mod shadow;
