@@ -6,5 +6,8 @@ pub mod metric;
 pub mod progress;
 
 pub use health::Board;
+pub use health::Canary;
 pub use health::Health;
+pub use health::Reload;
+pub use health::Stage;
 pub use progress::Progress;

@@ -301,7 +301,9 @@ impl<B: Bus> Reload<B> {
     }
 
     fn note_good(&self, file: &'static str) {
-        let seconds = Time::from_millis(self.shared.clock.now_ms()).seconds();
+        let now = self.shared.clock.now_ms();
+        self.shared.board.taken(file, now);
+        let seconds = Time::from_millis(now).seconds();
         let seconds = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
         metrics::gauge!(metric::RELOAD_OK, "file" => file).set(1.0);
         metrics::gauge!(metric::RELOAD_AT, "file" => file).set(seconds.as_secs_f64());
@@ -310,6 +312,7 @@ impl<B: Bus> Reload<B> {
     fn bad(&self, file: &'static str, refused: &Refused) {
         metrics::gauge!(metric::RELOAD_OK, "file" => file).set(0.0);
         let error = chain(refused);
+        self.shared.board.refused(file, self.shared.clock.now_ms(), &error);
         let told = format!("not reloaded, the running {file} stay: {error}");
         if self.shared.board.set(part(file), Health::Degraded(told)) {
             tracing::error!(file, error, "Configuration not reloaded: what runs stays");

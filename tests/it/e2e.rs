@@ -21,7 +21,7 @@ mod looks_on;
 mod messages;
 mod past;
 mod refusals;
-mod reload;
+pub(crate) mod reload;
 mod selfserve;
 mod shadow;
 mod sirens;
