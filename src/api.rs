@@ -15,6 +15,7 @@ mod contract;
 mod docs;
 mod events;
 mod guard;
+mod held;
 mod history;
 mod index;
 mod limit;
@@ -26,6 +27,7 @@ mod probes;
 mod problem;
 pub mod replay;
 mod rules;
+mod serve;
 mod session;
 mod signin;
 mod sources;
@@ -54,6 +56,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::egress::Policy;
+use crate::model::Time;
 use crate::rules::RuleSet;
 use crate::spans::Tracer;
 use crate::telemetry::Board;
@@ -113,9 +116,6 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The server failed.
-    #[error("serving HTTP failed")]
-    Serve(#[source] std::io::Error),
     /// The log of events cannot be read.
     #[error("reading events for the list of alerts failed")]
     Index(#[source] crate::bus::Error),
@@ -165,13 +165,10 @@ pub async fn run<B: Bus>(
         stop: stop.clone(),
     });
     let board = shared.settings.board.clone();
-    let serving = axum::serve(wire::Wire(listener), router(shared)).with_graceful_shutdown({
-        let stop = stop.clone();
-        async move { stop.cancelled().await }
-    });
+    let limits = serve::Limits::default();
     tokio::select! {
         biased;
-        served = async { serving.await } => served.map_err(Error::Serve),
+        () = serve::serve(listener, router(shared), limits, stop.clone()) => Ok(()),
         failed = index.fill(&bus, &board) => Err(Error::Index(failed)),
         never = managed::follow(bus.clone(), kept, with) => match never {},
     }
@@ -183,12 +180,9 @@ pub async fn run_probes(
     board: Board,
     metrics: PrometheusHandle,
     stop: CancellationToken,
-) -> Result<(), Error> {
+) {
     let router = around::surrounded(around::dressed(probes::router(board, metrics)));
-    axum::serve(wire::Wire(listener), router)
-        .with_graceful_shutdown(async move { stop.cancelled().await })
-        .await
-        .map_err(Error::Serve)
+    serve::serve(listener, router, serve::Limits::default(), stop).await;
 }
 
 fn router<B: Bus>(shared: App<B>) -> Router {
@@ -245,9 +239,14 @@ fn router<B: Bus>(shared: App<B>) -> Router {
         .merge(signing_in)
         .merge(docs::router())
         .merge(probes);
-    let guarded = around::dressed(served).layer(middleware::from_fn(move |request, next| {
-        guard::check((access.clone(), clock.now_ms().div_euclid(1000)), request, next)
-    }));
+    let (known, time) = (access.clone(), clock.clone());
+    let guarded = around::dressed(served)
+        .layer(middleware::from_fn(move |request, next| {
+            guard::check((access.clone(), clock.now_ms().div_euclid(1000)), request, next)
+        }))
+        .layer(middleware::from_fn(move |request, next| {
+            pages::readable((known.clone(), Time::from_millis(time.now_ms())), request, next)
+        }));
     around::surrounded(guarded)
 }
 

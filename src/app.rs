@@ -189,9 +189,10 @@ async fn start<B: Bus>(
     tracing::info!(worker = which.name(), owner = parts.owner, "Wirebell starts");
     let mut workers = Workers::new(stop.clone());
     start_workers(&parts, which, &mut workers, &stop)?;
-    if let Some(listener) = listener {
-        start_api(&parts, listener, &mut workers, &stop)?;
-    }
+    let access = match listener {
+        Some(listener) => Some(start_api(&parts, listener, &mut workers, &stop)?),
+        None => None,
+    };
     let upkeep = upkeep(parts.metrics.clone(), stop.clone());
     workers.start("metrics", async move {
         upkeep.await;
@@ -201,7 +202,8 @@ async fn start<B: Bus>(
         let (board, metrics) = (parts.board.clone(), parts.metrics.clone());
         let stop = stop.clone();
         workers.start("probes", async move {
-            Ok(api::run_probes(listener, board, metrics, stop).await?)
+            api::run_probes(listener, board, metrics, stop).await;
+            Ok(())
         });
     }
     if let Some(origin) = parts.config.origin.clone() {
@@ -217,6 +219,7 @@ async fn start<B: Bus>(
             board: parts.board.clone(),
             policy: parts.config.settings.policy(),
             canary: parts.config.settings.canary.is_some(),
+            tokens: access.zip(parts.config.settings.token_file.clone()),
         };
         let stop = stop.clone();
         workers
@@ -288,7 +291,7 @@ fn start_api<B: Bus>(
     listener: TcpListener,
     workers: &mut Workers,
     stop: &CancellationToken,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<api::Access> {
     let settings = &parts.config.settings;
     let listen = listener.local_addr()?;
     let open = settings.open || !settings.tokens.is_empty();
@@ -298,7 +301,7 @@ fn start_api<B: Bus>(
         access = access.with_host(host);
     }
     let api = api::Settings {
-        access,
+        access: access.clone(),
         rules: parts.live.rules.clone(),
         clock: parts.clock.clone(),
         board: parts.board.clone(),
@@ -313,7 +316,7 @@ fn start_api<B: Bus>(
     let (bus, stop) = (parts.bus.clone(), stop.clone());
     tracing::info!(address = %listen, "API listens");
     workers.start("api", async move { Ok(api::run(bus, listener, api, stop).await?) });
-    Ok(())
+    Ok(access)
 }
 
 impl<B: Bus> Parts<B> {

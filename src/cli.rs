@@ -9,10 +9,12 @@ mod local;
 mod manual;
 mod output;
 mod past;
+mod progress;
 mod remote;
 mod rules;
 mod service;
 mod subscriptions;
+mod table;
 mod tap;
 mod token;
 mod why;
@@ -44,7 +46,8 @@ pub fn main(args: Vec<OsString>, env: BTreeMap<String, String>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let invocation = Invocation { env, output: Output::new(args.output) };
+    let output = Output::new(args.output, &env);
+    let invocation = Invocation { env, output };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -39,9 +39,12 @@ pub use files::sources_stamp;
 pub use rule_tests::TestCase;
 pub use rule_tests::Tested;
 pub use rule_tests::test_rules;
+pub use rule_tests::test_rules_watched;
+pub use settings::BadTokens;
 pub use settings::Nats;
 pub use settings::Settings;
 pub use settings::Shown;
+pub use settings::TokenFile;
 pub use settings::Traces;
 pub use settings::show;
 

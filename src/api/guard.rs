@@ -6,9 +6,9 @@
 
 use std::net::IpAddr;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
+use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::Method;
@@ -17,10 +17,9 @@ use axum::http::Uri;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
-use axum::response::Redirect;
 use axum::response::Response;
 
-use crate::api::limit::Limit;
+use crate::api::held::Held;
 use crate::api::problem::Problem;
 use crate::api::session;
 use crate::model::token::Scope;
@@ -36,9 +35,9 @@ const LOCAL: &str = "local";
 #[derive(Clone, Debug)]
 pub struct Access {
     hosts: Vec<String>,
-    tokens: Arc<Tokens>,
-    /// One for each token; none where there is no limit.
-    limits: Arc<Vec<Limit>>,
+    held: Held,
+    /// Most requests a second with one token; 0 for no limit.
+    rate: u32,
 }
 
 /// Who asks.
@@ -46,6 +45,8 @@ pub struct Access {
 pub(super) struct Who {
     /// Name of the token; `local` where none is needed.
     pub(super) name: String,
+    /// The token itself; none where none is needed.
+    token: Option<Token>,
 }
 
 /// An address that would be open to everybody.
@@ -54,6 +55,10 @@ pub(super) struct Who {
     "{0} is not a loopback address, and everybody who reaches it could read and write: make tokens with `wirebell token create`, listen on 127.0.0.1, or say --open if the network in front of it is closed"
 )]
 pub struct TooOpen(SocketAddr);
+
+/// Marks a refusal that whoever signs in, or does so with another token, may not see again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SignIn;
 
 /// What a request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +77,7 @@ impl Access {
         }
         let public = public_url.parse::<Uri>().ok();
         let hosts = public.and_then(|u| u.host().map(str::to_ascii_lowercase)).into_iter();
-        let (tokens, limits) = (Arc::new(Tokens::default()), Arc::new(Vec::new()));
-        Ok(Self { hosts: hosts.collect(), tokens, limits })
+        Ok(Self { hosts: hosts.collect(), held: Held::default(), rate: 0 })
     }
 
     /// Answers to one more name, such as a service's name in a closed network.
@@ -85,34 +89,26 @@ impl Access {
     /// Serves only whoever has one of these tokens, where there are any; each at most `rate` requests
     /// a second, 0 for no limit.
     pub fn with_tokens(mut self, tokens: Tokens, rate: u32) -> Self {
-        let now = Instant::now();
-        let limits = tokens.iter().filter(|_| rate > 0).map(|_| Limit::new(rate, now));
-        self.limits = Arc::new(limits.collect());
-        self.tokens = Arc::new(tokens);
+        self.rate = rate;
+        self.replace_tokens(tokens);
         self
+    }
+
+    /// Puts other tokens in force, for every clone. A token that is not among them counts no more,
+    /// nor does a session made from it, and answers that it listens to end. Where there were tokens
+    /// and none is left, nobody may ask.
+    pub fn replace_tokens(&self, tokens: Tokens) {
+        self.held.replace(tokens, self.rate);
     }
 
     /// Whether tokens are in force.
     pub(super) fn asks_for_tokens(&self) -> bool {
-        !self.tokens.is_empty()
+        self.held.now().asks
     }
 
     /// Whose token this is.
-    pub(super) fn token(&self, text: &str) -> Option<&Token> {
-        self.tokens.find(text).ok()
-    }
-
-    /// Whose session this is; `seconds` is now.
-    fn session(&self, request: &Request, seconds: i64) -> Option<&Token> {
-        let headers = request.headers().get_all(header::COOKIE).iter();
-        let mut cookies = headers
-            .filter_map(|value| value.to_str().ok())
-            .filter_map(|text| session::cookie(text, session::COOKIE));
-        cookies.find_map(|cookie| session::find(&self.tokens, cookie, seconds))
-    }
-
-    fn limit(&self, token: &Token) -> Option<&Limit> {
-        self.limits.get(self.tokens.iter().position(|one| one == token)?)
+    pub(super) fn token(&self, text: &str) -> Option<Token> {
+        self.held.now().tokens.find(text).ok().cloned()
     }
 
     fn knows(&self, host: &str) -> bool {
@@ -179,25 +175,31 @@ pub(super) async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let asks = if access.tokens.is_empty() {
-        access.without_tokens(&request).map(|()| Some(Who::local()))
-    } else {
+    let asks = if access.asks_for_tokens() {
         access.with_token(&request, seconds)
+    } else {
+        access.without_tokens(&request).map(|()| Some(Who::local()))
     };
-    match asks {
-        Ok(who) => {
-            if let Some(who) = who {
-                request.extensions_mut().insert(who);
-            }
-            next.run(request).await
+    let who = match asks {
+        Ok(who) => who,
+        Err(refusal) => return *refusal,
+    };
+    let Some(who) = who else { return next.run(request).await };
+    request.extensions_mut().insert(who.clone());
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(who.clone());
+    // What is there already is sent as it is; what goes on for a while is watched.
+    match who.token {
+        Some(token) if response.body().size_hint().exact().is_none() => {
+            response.map(|body| access.held.body(token, body))
         }
-        Err(refusal) => *refusal,
+        _ => response,
     }
 }
 
 impl Who {
     fn local() -> Self {
-        Self { name: LOCAL.to_owned() }
+        Self { name: LOCAL.to_owned(), token: None }
     }
 }
 
@@ -218,13 +220,13 @@ impl Access {
 
     fn with_token(&self, request: &Request, seconds: i64) -> Result<Option<Who>, Box<Response>> {
         let need = Need::of(request.method(), request.uri().path());
-        let bearer = bearer(request);
+        let (bearer, held) = (bearer(request), self.held.now());
         let token = match bearer {
-            Some(text) => Some(self.tokens.find(text).map_err(unauthorised)?),
-            None => self.session(request, seconds),
+            Some(text) => Some(held.tokens.find(text).map_err(unauthorised)?),
+            None => session(&held.tokens, request, seconds),
         };
         let Some(token) = token else {
-            return if need == Need::Nothing { Ok(None) } else { Err(asked_to_sign_in(request)) };
+            return if need == Need::Nothing { Ok(None) } else { Err(asked_to_sign_in(need)) };
         };
         let by_cookie = bearer.is_none();
         let same = || origin(request).is_none_or(|origin| origin == host(request));
@@ -234,16 +236,16 @@ impl Access {
         if !need.allowed(token.scopes()) {
             let (name, scope) = (token.name(), need.name());
             let detail = format!("the token {name:?} lacks the scope {scope}");
-            return refuse(Problem::new(StatusCode::FORBIDDEN, detail));
+            return Err(sign_in(Problem::new(StatusCode::FORBIDDEN, detail), Some(token)));
         }
-        if let Some(Err(wait)) = self.limit(token).map(|limit| limit.take(Instant::now())) {
+        if let Some(Err(wait)) = held.limit(token).map(|limit| limit.take(Instant::now())) {
             let detail = format!("the token {:?} asks too often", token.name());
             let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).into_response();
             let seconds = HeaderValue::from(wait.as_secs().saturating_add(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
             return Err(Box::new(response));
         }
-        Ok(Some(Who { name: token.name().to_owned() }))
+        Ok(Some(Who { name: token.name().to_owned(), token: Some(token.clone()) }))
     }
 }
 
@@ -263,22 +265,39 @@ fn unauthorised(unknown: Unknown) -> Box<Response> {
     challenge(detail)
 }
 
-/// Programs are told what to send, people are led to where they can.
-fn asked_to_sign_in(request: &Request) -> Box<Response> {
-    let path = request.uri().path();
-    let page = request.method() == Method::GET && !path.starts_with("/v1/") && path != "/metrics";
-    if page {
-        let query: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
-        return Box::new(Redirect::to(&format!("/signin?next={query}")).into_response());
-    }
-    challenge("say who asks with `Authorization: Bearer TOKEN`")
+fn asked_to_sign_in(need: Need) -> Box<Response> {
+    let scope = need.name();
+    challenge(&format!(
+        "a token with the scope {scope} is needed here: sign in with one, or say who asks with \
+         `Authorization: Bearer TOKEN`"
+    ))
 }
 
 fn challenge(detail: &str) -> Box<Response> {
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
+    let mut response = sign_in(Problem::new(StatusCode::UNAUTHORIZED, detail), None);
     let bearer = HeaderValue::from_static("Bearer");
     response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+    response
+}
+
+/// A refusal of what another token, or any, may do.
+fn sign_in(problem: Problem, token: Option<&Token>) -> Box<Response> {
+    let mut response = problem.into_response();
+    response.extensions_mut().insert(SignIn);
+    if let Some(token) = token {
+        let who = Who { name: token.name().to_owned(), token: Some(token.clone()) };
+        response.extensions_mut().insert(who);
+    }
     Box::new(response)
+}
+
+/// Whose session this is; `seconds` is now.
+fn session<'t>(tokens: &'t Tokens, request: &Request, seconds: i64) -> Option<&'t Token> {
+    let headers = request.headers().get_all(header::COOKIE).iter();
+    let mut cookies = headers
+        .filter_map(|value| value.to_str().ok())
+        .filter_map(|text| session::cookie(text, session::COOKIE));
+    cookies.find_map(|cookie| session::find(tokens, cookie, seconds))
 }
 
 fn bearer(request: &Request) -> Option<&str> {

@@ -32,6 +32,7 @@ use crate::api::audit;
 use crate::bus::Bus;
 
 pub(super) use dress::headers;
+pub(super) use dress::readable;
 pub(super) use frame::Frame;
 pub(super) use frame::html;
 

@@ -22,6 +22,9 @@ use serde::de::DeserializeOwned;
 use crate::telemetry::logs::chain;
 use crate::telemetry::metric;
 
+/// Longest part of a path that is told.
+const MAX_PATH: usize = 200;
+
 /// An error answer.
 #[derive(Debug, Serialize)]
 pub(super) struct Problem {
@@ -247,7 +250,8 @@ pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
 }
 
 pub(super) async fn no_such_path(uri: Uri) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
+    let path: String = uri.path().chars().take(MAX_PATH).collect();
+    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {path}"))
 }
 
 pub(super) async fn no_such_method(method: Method, uri: Uri) -> Problem {

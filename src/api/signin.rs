@@ -63,7 +63,7 @@ pub(super) async fn enter(
     };
     let lasts = i64::try_from(session::LASTS.as_secs()).unwrap_or(i64::MAX);
     let until = door.clock.now_ms().div_euclid(1000).saturating_add(lasts);
-    let cookie = door.cookie(&session::begin(token, until), lasts);
+    let cookie = door.cookie(&session::begin(&token, until), lasts);
     tracing::info!(token.name = token.name(), "Signed in");
     ([(header::SET_COOKIE, cookie)], Redirect::to(local(&given.next))).into_response()
 }

@@ -6,28 +6,21 @@
 
 use std::io;
 use std::io::IoSlice;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
 
 use axum::http::StatusCode;
-use axum::serve::Listener;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
-use tokio::net::TcpListener;
-use tokio::net::TcpStream;
 
 use crate::api::problem::Problem;
 use crate::telemetry::metric;
 
 /// Longest head of such an answer.
 const MAX_HEAD: usize = 256;
-
-/// Accepts connections as they are served here.
-pub(super) struct Wire(pub(super) TcpListener);
 
 /// A connection.
 pub(super) struct Wired<S> {
@@ -36,22 +29,8 @@ pub(super) struct Wired<S> {
     instead: (Vec<u8>, usize),
 }
 
-impl Listener for Wire {
-    type Io = Wired<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        let (stream, from) = Listener::accept(&mut self.0).await;
-        (Wired::new(stream), from)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
 impl<S: AsyncWrite + Unpin> Wired<S> {
-    fn new(stream: S) -> Self {
+    pub(super) fn new(stream: S) -> Self {
         Self { stream, instead: (Vec::new(), 0) }
     }
 

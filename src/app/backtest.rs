@@ -6,8 +6,6 @@ mod archive;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
-use std::time::Instant;
 
 use crate::api::replay::Replay;
 use crate::feed::Draft;
@@ -22,10 +20,9 @@ use crate::source::decide::Decision;
 use crate::source::decide::History;
 use crate::source::decide::decide;
 use crate::source::decide::identify;
+use crate::telemetry::Progress;
 use archive::Archive;
 
-/// How often a long run says how far it is.
-const PROGRESS: Duration = Duration::from_secs(2);
 /// Most revisions of an article that are looked back at.
 const MAX_REVISIONS: usize = 16;
 /// Most articles that cannot be read and are named one by one.
@@ -51,8 +48,10 @@ pub fn run(
     files: &[PathBuf],
     mut tell: impl FnMut(usize, &Event),
     mut talk: impl FnMut(&str),
+    progress: &Progress,
 ) -> anyhow::Result<Summary> {
     let archive = Archive::open(files)?;
+    progress.expect(archive.len());
     let mut run = Run {
         replays: rules.iter().cloned().map(Replay::new).collect(),
         seen: HashMap::new(),
@@ -61,16 +60,12 @@ pub fn run(
     for refused in &archive.refused {
         run.refuse(refused, &mut talk);
     }
-    let mut said = Instant::now();
     let take = |place, read: Result<Read, String>| {
         match read {
             Ok(read) => run.take(&archive, place, read, &mut tell),
             Err(refused) => run.refuse(&refused, &mut talk),
         }
-        if said.elapsed() >= PROGRESS {
-            said = Instant::now();
-            talk(&format!("{} of {} articles", place + 1, archive.len()));
-        }
+        progress.step(1);
     };
     ahead::in_order(archive.len(), |place| read(&archive, place, rules), take);
     Ok(run.summary)

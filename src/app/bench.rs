@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::config::Files;
 use crate::config::Nats;
 use crate::config::Overrides;
+use crate::telemetry::Progress;
 
 /// One rule that opens an alert for every source.
 const RULES: &str =
@@ -50,6 +51,8 @@ pub struct Settings {
     pub publishers: u32,
     /// Records or articles.
     pub count: Option<u32>,
+    /// Where they are counted.
+    pub progress: Progress,
 }
 
 /// Figures of `bench bus`.
@@ -165,9 +168,11 @@ async fn measure_bus<B: Bus>(
     let records = settings.count.unwrap_or(20_000).max(settings.publishers);
     let run = fastrand::u64(..);
     // The floor before and after, so that a drifting machine shows in neither alone.
-    let before = publish_many(bus, run, (0, 1, records / 40)).await?;
-    let many = publish_many(bus, run, (1, settings.publishers, records)).await?;
-    let after = publish_many(bus, run, (2, 1, records / 40)).await?;
+    let progress = &settings.progress;
+    progress.expect((records + 2 * (records / 40)) as usize);
+    let before = publish_many(bus, run, (0, 1, records / 40), progress).await?;
+    let many = publish_many(bus, run, (1, settings.publishers, records), progress).await?;
+    let after = publish_many(bus, run, (2, 1, records / 40), progress).await?;
     let floor = f64::midpoint(before.per_s(), after.per_s());
     bus.close().await;
     Ok(Figures::Bus(BusFigures {
@@ -229,11 +234,12 @@ async fn publish_many<B: Bus>(
     bus: &B,
     run: u64,
     (round, publishers, records): (u32, u32, u32),
+    progress: &Progress,
 ) -> anyhow::Result<Times> {
     let began = Instant::now();
     let mut tasks: JoinSet<anyhow::Result<Vec<Duration>>> = JoinSet::new();
     for publisher in 0..publishers {
-        let bus = bus.clone();
+        let (bus, progress) = (bus.clone(), progress.clone());
         let count = (records / publishers).max(1);
         tasks.spawn(async move {
             let mut each = Vec::new();
@@ -245,6 +251,7 @@ async fn publish_many<B: Bus>(
                 let outcome = bus.publish(Stream::Articles, record, Expect::Absent).await?;
                 anyhow::ensure!(matches!(outcome, Outcome::Published(_)), "{outcome:?}");
                 each.push(began.elapsed());
+                progress.step(1);
             }
             Ok(each)
         });

@@ -1,4 +1,5 @@
-//! Hot reload: rules, sources and subscriptions follow the files of the configuration folder.
+//! Hot reload: rules, sources and subscriptions follow the files of the configuration folder, tokens
+//! follow theirs.
 //!
 //! The folder is looked at every half second by the stamps of its files, which also sees files
 //! that are replaced by rename, swapped symbolic links and mounts that tell no one of a change.
@@ -6,6 +7,7 @@
 //! is read is checked whole beside the running workers; only what is good is swapped in.
 
 mod subscriptions;
+mod tokens;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -19,6 +21,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::Access;
 use crate::api::archive;
 use crate::api::managed::Definitions;
 use crate::app::forecast::Forecast;
@@ -26,8 +29,10 @@ use crate::app::forecast::forecast;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config;
+use crate::config::BadTokens;
 use crate::config::Origin;
 use crate::config::Stamp;
+use crate::config::TokenFile;
 use crate::config::Unreadable;
 use crate::egress::Policy;
 use crate::model::Time;
@@ -39,6 +44,7 @@ use crate::telemetry::Health;
 use crate::telemetry::logs::chain;
 use crate::telemetry::metric;
 use subscriptions::Kept;
+use tokens::Followed;
 
 /// How often the files are looked at. Two looks and the check stay within the 5 s that are
 /// promised.
@@ -69,6 +75,8 @@ pub(super) struct Shared<B> {
     pub(super) policy: Policy,
     /// Whether a canary flies, whose rule belongs to the others.
     pub(super) canary: bool,
+    /// The file of tokens and where they count; none without a file, or without the api.
+    pub(super) tokens: Option<(Access, TokenFile)>,
 }
 
 /// Which files this process follows.
@@ -84,6 +92,8 @@ pub(super) struct Follows {
 enum Refused {
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    #[error(transparent)]
+    Tokens(#[from] BadTokens),
     #[error("{}", in_one_line(.0))]
     Bad(Vec<Problem>),
     #[error("the files are gone; put them back, or restart to run without them")]
@@ -115,12 +125,13 @@ impl Live {
 /// Follows the files until told to stop. SIGHUP reads them at once, changed or not.
 pub(super) async fn run<B: Bus>(
     origin: Origin,
-    shared: Shared<B>,
+    mut shared: Shared<B>,
     follows: Follows,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let Origin { folder, rules, sources, subscriptions } = origin;
+    let tokens = shared.tokens.take().map(|(access, file)| Followed::new(file, access));
     let mut reload = Reload {
         folder,
         shared,
@@ -128,12 +139,14 @@ pub(super) async fn run<B: Bus>(
         rules: Seen::new(rules),
         sources: Seen::new(sources),
         subscriptions: Kept::new(subscriptions),
+        tokens,
         retired: Vec::new(),
     };
     for (follows, file) in [
         (follows.rules, "rules"),
         (follows.sources, "sources"),
         (follows.subscriptions, "subscriptions"),
+        (reload.tokens.is_some(), "tokens"),
     ] {
         if follows {
             reload.note_good(file);
@@ -157,6 +170,7 @@ pub(super) async fn run<B: Bus>(
         if follows.subscriptions {
             reload.follow_subscriptions(asked, new_rules).await;
         }
+        reload.follow_tokens(asked).await;
         reload.drop_retired().await;
     }
 }
@@ -168,6 +182,7 @@ struct Reload<B> {
     rules: Seen,
     sources: Seen,
     subscriptions: Kept,
+    tokens: Option<Followed>,
     /// Rule sets that a worker may still be using for one batch.
     retired: Vec<Arc<RuleSet>>,
 }
@@ -286,7 +301,9 @@ impl<B: Bus> Reload<B> {
     }
 
     fn note_good(&self, file: &'static str) {
-        let seconds = Time::from_millis(self.shared.clock.now_ms()).seconds();
+        let now = self.shared.clock.now_ms();
+        self.shared.board.taken(file, now);
+        let seconds = Time::from_millis(now).seconds();
         let seconds = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
         metrics::gauge!(metric::RELOAD_OK, "file" => file).set(1.0);
         metrics::gauge!(metric::RELOAD_AT, "file" => file).set(seconds.as_secs_f64());
@@ -295,6 +312,7 @@ impl<B: Bus> Reload<B> {
     fn bad(&self, file: &'static str, refused: &Refused) {
         metrics::gauge!(metric::RELOAD_OK, "file" => file).set(0.0);
         let error = chain(refused);
+        self.shared.board.refused(file, self.shared.clock.now_ms(), &error);
         let told = format!("not reloaded, the running {file} stay: {error}");
         if self.shared.board.set(part(file), Health::Degraded(told)) {
             tracing::error!(file, error, "Configuration not reloaded: what runs stays");
@@ -340,6 +358,7 @@ fn part(file: &str) -> &'static str {
     match file {
         "rules" => "config.rules",
         "sources" => "config.sources",
+        "tokens" => "config.tokens",
         _ => "config.subscriptions",
     }
 }

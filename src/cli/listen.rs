@@ -19,6 +19,7 @@ use crate::cli::args;
 use crate::cli::exit::Failure;
 use crate::cli::output::Output;
 use crate::cli::output::say;
+use crate::cli::remote::marked;
 use crate::cli::remote::marks;
 use crate::cli::service::until_signal;
 use crate::delivery::Key;
@@ -140,14 +141,14 @@ fn told(received: &Received, secrets: usize) -> String {
     };
     let data = &received.body["data"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut line = format!(
-        "verified {} #{} {} {}{}",
+    let line = format!(
+        "verified {} #{} {} {}",
         text(&received.body["type"]),
         data["event"]["sequence"],
         text(&data["alert"]["topic"]),
-        text(&data["alert"]["title"]),
-        marks(&text(&data["alert"]["nature"]), "")
+        text(&data["alert"]["title"])
     );
+    let mut line = marked(line, &marks(&text(&data["alert"]["nature"]), ""));
     if secrets > 1 {
         line.push_str(&format!(" (secret {key} of {secrets})"));
     }

@@ -11,7 +11,6 @@ use crate::cli;
 use crate::cli::Invocation;
 use crate::cli::args;
 use crate::cli::exit::Failure;
-use crate::cli::output::line;
 use crate::cli::output::say;
 use crate::config;
 use crate::config::Overrides;
@@ -47,7 +46,7 @@ pub(super) fn check(args: &args::Check, with: &Invocation) -> Result<(), Failure
             let warnings = rules::lint(&config::or_shipped(files.rules)).unwrap_or_default();
             for warning in &warnings {
                 if with.output.is_json() {
-                    line(&json!(warning).to_string());
+                    with.output.raw_json(&json!(warning).to_string());
                 } else {
                     say(&format!("{warning}\n"));
                 }
@@ -62,7 +61,7 @@ pub(super) fn check(args: &args::Check, with: &Invocation) -> Result<(), Failure
         }
         Err(problems) if with.output.is_json() => {
             for problem in &problems {
-                line(&json!(problem).to_string());
+                with.output.raw_json(&json!(problem).to_string());
             }
             Err(Failure::silent(78))
         }

@@ -17,14 +17,28 @@ use crate::cli::args::Past;
 use crate::cli::client::Client;
 use crate::cli::exit::Failure;
 use crate::cli::output::say;
+use crate::cli::progress;
+use crate::cli::remote::marked;
 use crate::cli::remote::marks;
+use crate::cli::table;
+use crate::cli::table::Shape;
+use crate::cli::table::Table;
+use crate::cli::table::column;
+use crate::cli::table::least;
 use crate::delivery::body::unaddressed;
 use crate::model::Event;
 use crate::model::Mode;
 use crate::model::wire::Body;
 use crate::rules;
 use crate::rules::RuleSet;
+use crate::telemetry::Progress;
 use diff::Diff;
+
+/// Time, type, rule and key, title, marks.
+const EVENTS: Shape = Shape {
+    columns: &[least(24), least(15), column(), column(), column()],
+    steps: &[(3, 24), (2, 16), (1, 8), (3, 12), (2, 8), (0, 17), (2, 0), (3, 8)],
+};
 
 /// A rule set as its files say it.
 type Files = Vec<(String, String)>;
@@ -61,10 +75,13 @@ enum Line {
 
 pub(super) async fn backtest(args: &args::Backtest, with: &Invocation) -> Result<(), Failure> {
     let rules = cli::rules::read(Some(&args.rules))?;
-    let mut events = 0_usize;
+    let (mut events, mut table) = (0_usize, Table::new(EVENTS));
     let tell = |made: Made| {
         events += 1;
-        with.output.print(&made.body, || event_text(&made));
+        with.output.rows(&mut table, &[&made.body], |body| event_cells(body, made.shadow));
+        if let Some(words) = words(&made.body).filter(|_| !with.output.is_json()) {
+            with.output.prose(&words);
+        }
     };
     let (read, refused) = run(vec![rules], &args.past, tell, with).await?;
     say(&format!("{events} events from {read}"));
@@ -99,12 +116,14 @@ async fn run(
 ) -> Result<(String, bool), Failure> {
     // What is wrong with the rules is shown here, with its line, before anything is asked.
     let loaded: Vec<Arc<RuleSet>> = sets.iter().map(load).collect::<Result<_, _>>()?;
+    let progress = Progress::default();
+    let shown = progress::show(&progress, "articles", with.output);
     let Some(since) = &past.since else {
         let tell = |set: usize, event: &Event| {
             let shadow = event.mode == Mode::Shadow;
             tell(Made { set, body: unaddressed(event), shadow });
         };
-        let summary = backtest::run(&loaded, &past.files, tell, say)?;
+        let summary = backtest::run(&loaded, &past.files, tell, say, &progress)?;
         return Ok((summary_text(&summary), summary.refused > 0));
     };
     drop(loaded);
@@ -122,13 +141,16 @@ async fn run(
             Line::Made { body, mode, set } => {
                 tell(Made { set, body: *body, shadow: mode == Mode::Shadow });
             }
-            Line::Progress { progress } => say(&format!("{} articles", progress["articles"])),
+            Line::Progress { progress: told } => {
+                progress.reach(told["articles"].as_u64().unwrap_or_default());
+            }
             Line::Summary { summary } => read = Some(archive_text(&summary)),
             Line::Error { error } => return Err(Failure::new(1, format!("error: {error}"))),
         }
         Ok(())
     };
     client.lines("/v1/rules/backtest", &body, take).await?;
+    drop(shown);
     let read = read.ok_or_else(|| Failure::new(75, "error: the answer was cut off: try again"))?;
     Ok((read, false))
 }
@@ -163,20 +185,24 @@ fn summary_text(summary: &backtest::Summary) -> String {
     text
 }
 
-/// An event in one line, with the words that made it.
-fn event_text(made: &Made) -> String {
-    let body = &made.body;
-    let mut text = format!("{}  {}", body.timestamp, body.kind);
+fn event_cells(body: &Body, shadow: bool) -> Vec<String> {
+    let mut cells = vec![body.timestamp.to_string(), body.kind.to_string()];
+    let mut more = String::new();
     if let Some(alert) = &body.data.alert {
-        text.push_str(&format!("  {} ({})  {}", alert.rule, alert.key, alert.title));
-        text.push_str(&marks(alert.nature.as_str(), if made.shadow { "shadow" } else { "" }));
+        cells.extend([format!("{} ({})", alert.rule, alert.key), alert.title.clone()]);
+        more = marks(alert.nature.as_str(), if shadow { "shadow" } else { "" });
     }
+    cells.resize(4, String::new());
     if body.data.event.possible_end {
-        text.push_str("  [possible end]");
+        more = marked(more, "[possible end]");
     }
-    if let Some(article) = body.data.articles.last() {
-        let words = article.evidence.first().map(|e| format!(" by \"{}\" ({})", e.text, e.term));
-        text.push_str(&format!("\n    {}{}", article.title, words.unwrap_or_default()));
-    }
-    text
+    cells.push(more.trim_start().to_owned());
+    cells
+}
+
+/// The article that made an event, and the first of its words that did.
+fn words(body: &Body) -> Option<String> {
+    let article = body.data.articles.last()?;
+    let words = article.evidence.first().map(|e| format!(" by \"{}\" ({})", e.text, e.term));
+    Some(format!("    {}{}", table::one_line(&article.title), words.unwrap_or_default()))
 }

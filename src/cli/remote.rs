@@ -14,17 +14,29 @@ use crate::cli::args;
 use crate::cli::client::Client;
 use crate::cli::exit::Failure;
 use crate::cli::local::read_file;
-use crate::cli::output::line;
+use crate::cli::progress;
+use crate::cli::table::Shape;
+use crate::cli::table::Table;
+use crate::cli::table::column;
 use crate::feed::cap;
+use crate::telemetry::Progress;
 
 /// How long `push` waits for what the rules make of an article.
 const VERDICT_WAIT: Duration = Duration::from_secs(10);
 const VERDICT_PAUSE: Duration = Duration::from_millis(50);
+/// Id, status, severity, topic and key, title, marks.
+const ALERTS: Shape = Shape {
+    columns: &[column(); 6],
+    steps: &[(4, 24), (2, 0), (3, 16), (4, 12), (3, 8), (4, 8), (3, 0)],
+};
 
 pub(super) async fn push(args: args::Push, with: &Invocation) -> Result<(), Failure> {
     let client = Client::new(args.api.api.as_deref(), with)?;
     let path = if args.as_new { "/v1/articles?as_new=true" } else { "/v1/articles" };
     let mut refused = false;
+    let progress = Progress::default();
+    progress.expect(args.files.len());
+    let _shown = progress::show(&progress, "files", with.output);
     for file in &args.files {
         let bytes = read_file(file)?;
         let body = Some((content_type(file, &bytes), Bytes::from(bytes)));
@@ -43,6 +55,7 @@ pub(super) async fn push(args: args::Push, with: &Invocation) -> Result<(), Fail
                 format!("{} #{}: refused: {}", file.display(), one["index"], errors.join("; "))
             });
         }
+        progress.step(1);
     }
     if refused { Err(Failure::silent(1)) } else { Ok(()) }
 }
@@ -113,9 +126,7 @@ pub(super) async fn alerts(args: args::Alerts, with: &Invocation) -> Result<(), 
                 }
             }
             let all = client.json(Method::GET, &path, None).await?;
-            for one in list(&all, "data") {
-                with.output.print(one, || alert_line(one));
-            }
+            with.output.rows(&mut Table::new(ALERTS), list(&all, "data"), alert_cells);
         }
         args::AlertsAction::Show { id } => {
             let one = client.json(Method::GET, &format!("/v1/alerts/{id}"), None).await?;
@@ -145,25 +156,35 @@ async fn decide(
     Ok(())
 }
 
+fn alert_cells(one: &Value) -> Vec<String> {
+    let t = |name| text(one, name).to_owned();
+    let marks = marks(text(one, "nature"), text(one, "mode"));
+    vec![t("id"), t("status"), t("severity"), subject(one), t("title"), marks]
+}
+
+/// Topic and key of an alert.
+pub(super) fn subject(alert: &Value) -> String {
+    format!("{} ({})", text(alert, "topic"), text(alert, "key"))
+}
+
+/// An alert as the first line of what there is to say of it.
 pub(super) fn alert_line(one: &Value) -> String {
-    let t = |name| text(one, name);
-    format!(
-        "{}  {:9} {:8} {} ({})  {}{}",
-        t("id"),
-        t("status"),
-        t("severity"),
-        t("topic"),
-        t("key"),
-        t("title"),
-        marks(t("nature"), t("mode"))
-    )
+    let mut cells = alert_cells(one);
+    cells.retain(|cell| !cell.is_empty());
+    cells.join("  ")
 }
 
 /// What sets an alert apart from one that is meant and told.
 pub(super) fn marks(nature: &str, mode: &str) -> String {
     let unusual = [(nature, "actual"), (mode, "live")].into_iter();
     let unusual = unusual.filter(|(word, usual)| !word.is_empty() && word != usual);
-    unusual.map(|(word, _)| format!("  [{word}]")).collect()
+    let marks: Vec<String> = unusual.map(|(word, _)| format!("[{word}]")).collect();
+    marks.join("  ")
+}
+
+/// A line with marks at its end.
+pub(super) fn marked(line: String, marks: &str) -> String {
+    if marks.is_empty() { line } else { format!("{line}  {marks}") }
 }
 
 /// The words that were found, each on a line of its own.
@@ -191,9 +212,8 @@ pub(super) fn silence_text(article: &Value) -> String {
 }
 
 fn alert_text(one: &Value) -> String {
-    let mut out = alert_line(&one["alert"]);
     let mode = list(one, "events").first().map(|event| text(event, "mode")).unwrap_or_default();
-    out.push_str(&marks("", mode));
+    let mut out = marked(alert_line(&one["alert"]), &marks("", mode));
     for event in list(one, "events") {
         let kind = text(event, "type");
         out.push_str(&format!("\n  {} {kind} #{}", text(event, "timestamp"), event["number"]));
@@ -221,7 +241,7 @@ fn alert_text(one: &Value) -> String {
 pub(super) async fn healthcheck(args: args::Healthcheck, with: &Invocation) -> Result<(), Failure> {
     let client = Client::new(args.api.as_deref(), with)?;
     let answer = client.ask(Method::GET, "/readyz?verbose", None).await?;
-    line(String::from_utf8_lossy(&answer.body).trim_end());
+    with.output.raw_json(String::from_utf8_lossy(&answer.body).trim_end());
     if answer.status.is_success() { Ok(()) } else { Err(Failure::silent(1)) }
 }
 

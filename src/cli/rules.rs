@@ -3,7 +3,6 @@
 mod junit;
 mod sarif;
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -17,9 +16,11 @@ use crate::cli::args::rules::Rules;
 use crate::cli::args::rules::RulesAction;
 use crate::cli::exit::Failure;
 use crate::cli::local;
+use crate::cli::output::MARKS;
 use crate::cli::output::line;
 use crate::cli::output::say;
 use crate::cli::past;
+use crate::cli::progress;
 use crate::config;
 use crate::model::ArticleId;
 use crate::model::Evidence;
@@ -29,6 +30,7 @@ use crate::rules::Level;
 use crate::rules::Problem;
 use crate::rules::RuleSet;
 use crate::rules::TryError;
+use crate::telemetry::Progress;
 
 /// Code points of text shown on each side of what is found.
 const CONTEXT: usize = 40;
@@ -71,13 +73,21 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 fn print(problems: &[Problem], with: &Invocation) {
     for (number, problem) in problems.iter().enumerate() {
         let gap = if number == 0 { "" } else { "\n" };
-        with.output.print(problem, || format!("{gap}{problem}"));
+        with.output.print(problem, || format!("{gap}{}", shown_at(problem, with)));
     }
+}
+
+fn shown_at(problem: &Problem, with: &Invocation) -> String {
+    with.output.width().map_or_else(|| problem.to_string(), |width| problem.fitted(width))
 }
 
 fn test(files: &RuleFiles, junit: Option<&Path>, with: &Invocation) -> Result<(), Failure> {
     let files = read(files.rules.as_deref())?;
-    let tested = match config::test_rules(&files) {
+    let progress = Progress::default();
+    let shown = progress::show(&progress, "tests", with.output);
+    let tested = config::test_rules_watched(&files, &progress);
+    drop(shown);
+    let tested = match tested {
         Ok(tested) => tested,
         Err(problems) => {
             print(&problems, with);
@@ -118,12 +128,12 @@ fn lint(
         Some(Format::Sarif) => line(&sarif::log(&problems)),
         Some(Format::Json) => {
             for problem in &problems {
-                line(&serde_json::to_string(problem).expect("plain data has a JSON form"));
+                let json = serde_json::to_string(problem).expect("plain data has a JSON form");
+                with.output.raw_json(&json);
             }
         }
         Some(Format::Text) => {
-            let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            shown.iter().for_each(|problem| line(problem));
+            problems.iter().for_each(|problem| with.output.prose(&shown_at(problem, with)));
         }
         None => print(&problems, with),
     }
@@ -169,7 +179,6 @@ fn try_query(
         None => rules::load(&[]),
     };
     let set = set.map_err(|problems| Failure::problems(&problems))?;
-    let colour = std::io::stdout().is_terminal() && !with.env.contains_key("NO_COLOR");
     // A query that is none is told before anybody waits for an article.
     trial(&set, query, "", "")?;
     let mut failed = None;
@@ -191,7 +200,7 @@ fn try_query(
                         .collect(),
                     body: article.body,
                 };
-                with.output.print(&tried, || tried_text(&tried, colour));
+                with.output.print(&tried, || tried_text(&tried));
             }
         }
     })?;
@@ -205,26 +214,26 @@ fn trial(set: &RuleSet, query: &str, title: &str, body: &str) -> Result<rules::T
     })
 }
 
-fn tried_text(tried: &Tried, colour: bool) -> String {
+fn tried_text(tried: &Tried) -> String {
     let mut out = tried.title.clone();
     if tried.evidence.is_empty() {
         out.push_str("\n  no match");
     }
     for evidence in &tried.evidence {
-        out.push_str(&shown(evidence, tried, colour));
+        out.push_str(&shown(evidence, tried));
     }
     for side in &tried.sides {
         let found = if side.evidence.is_empty() { "finds nothing" } else { "finds" };
         out.push_str(&format!("\n  {} {found}", side.side));
         for evidence in &side.evidence {
-            out.push_str(&shown(evidence, tried, colour));
+            out.push_str(&shown(evidence, tried));
         }
     }
     out
 }
 
 /// What was found within the text around it.
-fn shown(evidence: &Evidence, tried: &Tried, colour: bool) -> String {
+fn shown(evidence: &Evidence, tried: &Tried) -> String {
     let (field, text) = match evidence.field {
         Field::Title => ("title", &tried.title),
         Field::Body => ("body", &tried.body),
@@ -233,7 +242,7 @@ fn shown(evidence: &Evidence, tried: &Tried, colour: bool) -> String {
     let from = start.saturating_sub(CONTEXT);
     let before: String = text.chars().skip(from).take(start - from).collect();
     let after: String = text.chars().skip(end).take(CONTEXT).collect();
-    let (open, close) = if colour { ("\u{1b}[1;33m", "\u{1b}[0m") } else { ("«", "»") };
+    let [open, close] = MARKS;
     let line = format!("{before}{open}{}{close}{after}", evidence.text).replace('\n', " ");
     format!("\n    {field} {start}-{end}  {line}")
 }

@@ -11,15 +11,25 @@ use crate::cli::args;
 use crate::cli::exit::Failure;
 use crate::cli::local;
 use crate::cli::output::line;
+use crate::cli::progress;
+use crate::cli::table::Shape;
+use crate::cli::table::Table;
+use crate::cli::table::column;
+use crate::cli::table::least;
 use crate::config;
 use crate::config::Config;
 use crate::config::Overrides;
 use crate::supervise::stop_on_signal;
+use crate::telemetry::Progress;
 use crate::telemetry::logs;
 use crate::telemetry::logs::LogFormat;
 
 /// Where a worker finds NATS if nobody says.
 const NATS: &str = "nats://127.0.0.1:4222";
+
+/// Setting and value, origin.
+const ORIGINS: Shape =
+    Shape { columns: &[least(50), column()], steps: &[(0, 30), (1, 16), (0, 16), (1, 0)] };
 
 /// The folder's files that these workers need, and the settings that flags and variables say.
 fn told(
@@ -73,12 +83,10 @@ pub(super) fn settings(args: &args::ConfigShow, with: &Invocation) -> Result<(),
     let (files, overrides) = told(app::Which::All, &args.service, with)?;
     let shown = config::show(files.settings.as_ref(), &overrides)
         .map_err(|problems| Failure::problems(&problems))?;
-    for one in shown {
-        with.output.print(&one, || {
-            let said = format!("{}: {}", one.key, one.value);
-            if args.origin { format!("{said:50}  # {}", one.origin) } else { said }
-        });
-    }
+    with.output.rows(&mut Table::new(ORIGINS), &shown, |one| {
+        let origin = if args.origin { format!("# {}", one.origin) } else { String::new() };
+        vec![format!("{}: {}", one.key, one.value), origin]
+    });
     Ok(())
 }
 
@@ -173,11 +181,15 @@ pub(super) async fn bench(args: args::bench::Bench, with: &Invocation) -> Result
         data: args.place.data,
         publishers: args.publishers.clamp(1, 1024),
         count: args.count,
+        progress: Progress::default(),
     };
+    let what = if name == "bus" { "records" } else { "articles" };
+    let shown = progress::show(&settings.progress, what, with.output);
     let figures = match name {
         "bus" => app::bench::bus(settings).await?,
         _ => app::bench::pipeline(settings).await?,
     };
+    drop(shown);
     print_figures(&figures, with);
     Ok(())
 }
@@ -188,7 +200,9 @@ fn print_figures(figures: &impl Serialize, with: &Invocation) {
 
 async fn bench_push(args: args::bench::BenchPush, with: &Invocation) -> Result<(), Failure> {
     let args::bench::Place { nats, data } = args.place;
-    let settings = app::bench::Settings { nats, data, publishers: 1, count: Some(args.count) };
+    let (count, progress) = (Some(args.count), Progress::default());
+    let _shown = progress::show(&progress, "articles", with.output);
+    let settings = app::bench::Settings { nats, data, publishers: 1, count, progress };
     let figures = app::bench::push(settings).await?;
     print_figures(&figures, with);
     Ok(())
@@ -206,7 +220,9 @@ async fn bench_deliver(args: args::bench::BenchDeliver, with: &Invocation) -> Re
             hanging: args.hanging,
             others: args.failing,
         }),
+        progress: Progress::default(),
     };
+    let _shown = progress::show(&settings.progress, "webhooks", with.output);
     let figures = app::bench::deliver(settings).await?;
     print_figures(&figures, with);
     Ok(())
@@ -227,7 +243,9 @@ fn bench_match(args: &args::bench::BenchMatch, with: &Invocation) -> Result<(), 
             bench::Rules::Made { count: count.unwrap_or_default(), seed: args.seed, mix }
         }
     };
-    let settings = bench::MatchSettings { rules, passes: args.passes, verify: args.verify };
+    let (passes, verify, progress) = (args.passes, args.verify, Progress::default());
+    let _shown = progress::show(&progress, "passes", with.output);
+    let settings = bench::MatchSettings { rules, passes, verify, progress };
     let figures = bench::matching(&settings, &articles)?;
     print_figures(&figures, with);
     Ok(())

@@ -20,15 +20,37 @@ use crate::cli::args::subscriptions as args;
 use crate::cli::client::Client;
 use crate::cli::exit::Failure;
 use crate::cli::local::read_file;
-use crate::cli::output::line;
 use crate::cli::output::say;
 use crate::cli::remote::list;
+use crate::cli::remote::subject;
 use crate::cli::remote::text;
 use crate::cli::subscriptions::standing::standing_text;
 use crate::cli::subscriptions::standing::state_text;
+use crate::cli::table::Column;
+use crate::cli::table::Shape;
+use crate::cli::table::Table;
+use crate::cli::table::column;
+use crate::cli::table::least;
+use crate::cli::table::number;
 
 /// Largest page asked for.
 const PAGE: usize = 1_000;
+/// Id, how it stands, topics, URL.
+const LIST: Shape = Shape {
+    columns: &[column(); 4],
+    steps: &[(3, 20), (2, 8), (1, 16), (3, 10), (2, 0), (1, 9), (3, 0)],
+};
+const ATTEMPT_NAMES: [&str; 7] = ["at", "sequence", "type", "outcome", "status", "ms", "remark"];
+const ATTEMPT_COLUMNS: [Column; 7] =
+    [column(), number(0), column(), column(), number(0), number(0), column()];
+/// As `ATTEMPT_NAMES` has them.
+const ATTEMPTS: Shape =
+    Shape { columns: &ATTEMPT_COLUMNS, steps: &[(6, 12), (2, 8), (6, 0), (0, 17), (2, 0), (3, 9)] };
+/// Sequence, time, type, severity, topic and key, title.
+const EVENTS: Shape = Shape {
+    columns: &[number(8), column(), least(15), least(8), column(), column()],
+    steps: &[(5, 24), (3, 0), (4, 16), (2, 8), (5, 12), (4, 8), (1, 17), (4, 0)],
+};
 
 pub(super) async fn subscribe(args: args::Subscribe, with: &Invocation) -> Result<(), Failure> {
     let client = Client::new(args.api.api.as_deref(), with)?;
@@ -136,19 +158,17 @@ fn path(id: &str, rest: &str) -> String {
 }
 
 async fn all(client: &Client, with: &Invocation) -> Result<(), Failure> {
-    let mut cursor = String::new();
+    let (mut cursor, mut table) = (String::new(), Table::new(LIST));
     loop {
         let path = format!("/v1/subscriptions?limit={PAGE}{cursor}");
         let page = client.json(Method::GET, &path, None).await?;
-        for one in list(&page, "data") {
-            with.output.print(one, || subscription_line(one));
-        }
+        with.output.rows(&mut table, list(&page, "data"), subscription_cells);
         let Some(next) = page["next_cursor"].as_str() else { return Ok(()) };
         cursor = format!("&cursor={next}");
     }
 }
 
-fn subscription_line(one: &Value) -> String {
+fn subscription_cells(one: &Value) -> Vec<String> {
     let topics: Vec<&str> = list(one, "topics").iter().filter_map(Value::as_str).collect();
     let delivery = &one["delivery"];
     let failing = match delivery["failures"].as_u64() {
@@ -156,8 +176,8 @@ fn subscription_line(one: &Value) -> String {
         _ => String::new(),
     };
     let sequence = delivery["sequence"].as_u64().unwrap_or(0);
-    let (id, url, state) = (text(one, "id"), text(one, "url"), state_text(one));
-    format!("{id}  {state}, {sequence} settled{failing}  {}  {url}", topics.join(","))
+    let standing = format!("{}, {sequence} settled{failing}", state_text(one));
+    vec![text(one, "id").to_owned(), standing, topics.join(","), text(one, "url").to_owned()]
 }
 
 async fn create(client: &Client, file: &Path, with: &Invocation) -> Result<(), Failure> {
@@ -214,12 +234,7 @@ async fn attempts(
 ) -> Result<(), Failure> {
     let mut cursor: Option<String> = None;
     let mut left = args.limit;
-    if !with.output.is_json() {
-        line(&format!(
-            "{:24}  {:>8}  {:15}  {:12}  {:>6}  {:>7}  remark",
-            "at", "sequence", "type", "outcome", "status", "ms"
-        ));
-    }
+    let mut table = Table::new(ATTEMPTS).with_head(&ATTEMPT_NAMES);
     while left > 0 {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("limit", &left.min(PAGE).to_string());
@@ -231,9 +246,7 @@ async fn attempts(
         }
         let path = path(&args.id, &format!("/attempts?{}", query.finish()));
         let page = client.json(Method::GET, &path, None).await?;
-        for one in list(&page, "data") {
-            with.output.print(one, || attempt_line(one));
-        }
+        with.output.rows(&mut table, list(&page, "data"), attempt_cells);
         left = left.saturating_sub(list(&page, "data").len());
         cursor = page["next_cursor"].as_str().map(str::to_owned);
         if cursor.is_none() {
@@ -243,20 +256,19 @@ async fn attempts(
     Ok(())
 }
 
-fn attempt_line(one: &Value) -> String {
+fn attempt_cells(one: &Value) -> Vec<String> {
     let number = |name: &str| one[name].as_u64().map_or_else(|| "-".to_owned(), |n| n.to_string());
     let replay = if one["replay"] == json!(true) { "replay; " } else { "" };
-    let line = format!(
-        "{:24}  {:>8}  {:15}  {:12}  {:>6}  {:>7}  {replay}{}",
-        text(one, "at"),
+    let remark = format!("{replay}{}", text(one, "remark"));
+    vec![
+        text(one, "at").to_owned(),
         number("sequence"),
-        text(one, "type"),
-        text(one, "outcome"),
+        text(one, "type").to_owned(),
+        text(one, "outcome").to_owned(),
         number("status"),
         number("duration_ms"),
-        text(one, "remark")
-    );
-    line.trim_end().to_owned()
+        remark,
+    ]
 }
 
 /// A page of bodies exactly as they are sent.
@@ -268,18 +280,17 @@ struct Page {
 
 async fn events(client: &Client, args: &args::Events, with: &Invocation) -> Result<(), Failure> {
     let (mut after, mut left) = (args.after, args.limit.unwrap_or(usize::MAX));
+    let mut table = Table::new(EVENTS);
     while left > 0 {
         let path = path(&args.id, &format!("/events?after={after}&limit={}", left.min(PAGE)));
         let answer = client.ask(Method::GET, &path, None).await?;
         answer.json()?;
         let page: Page = serde_json::from_slice(&answer.body)
             .map_err(|e| Failure::new(1, format!("error: the answer is no page: {e}")))?;
-        for body in &page.data {
-            if with.output.is_json() {
-                line(body.get());
-            } else {
-                line(&event_line(&serde_json::from_str(body.get()).unwrap_or(Value::Null)));
-            }
+        if with.output.is_json() {
+            page.data.iter().for_each(|body| with.output.raw_json(body.get()));
+        } else {
+            with.output.rows(&mut table, &page.data, |body| event_cells(body));
         }
         left = left.saturating_sub(page.data.len());
         let Some(next) = page.next_cursor else { break };
@@ -291,16 +302,15 @@ async fn events(client: &Client, args: &args::Events, with: &Invocation) -> Resu
     Ok(())
 }
 
-fn event_line(body: &Value) -> String {
+fn event_cells(body: &RawValue) -> Vec<String> {
+    let body: Value = serde_json::from_str(body.get()).unwrap_or(Value::Null);
     let (event, alert) = (&body["data"]["event"], &body["data"]["alert"]);
-    format!(
-        "{:>8}  {}  {:15}  {:8}  {} ({})  {}",
-        event["sequence"].as_u64().unwrap_or(0),
-        text(body, "timestamp"),
-        text(body, "type"),
-        text(alert, "severity"),
-        text(alert, "topic"),
-        text(alert, "key"),
-        text(alert, "title")
-    )
+    vec![
+        event["sequence"].as_u64().unwrap_or(0).to_string(),
+        text(&body, "timestamp").to_owned(),
+        text(&body, "type").to_owned(),
+        text(alert, "severity").to_owned(),
+        subject(alert),
+        text(alert, "title").to_owned(),
+    ]
 }

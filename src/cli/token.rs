@@ -29,7 +29,10 @@ fn create(args: &args::TokenCreate, with: &Invocation) -> Result<(), Failure> {
     match &args.file {
         Some(file) => {
             append(file, &made.line)?;
-            say(&format!("{} knows it; it counts from the next start of the api", file.display()));
+            say(&format!(
+                "{} knows it; an api that follows the file takes it within seconds",
+                file.display()
+            ));
         }
         None => say(&format!("for `tokens` or the file of `tokens_file`:\n  {}", made.line)),
     }

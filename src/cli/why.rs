@@ -15,6 +15,7 @@ use crate::cli::remote::alert_line;
 use crate::cli::remote::content_type;
 use crate::cli::remote::evidence_text;
 use crate::cli::remote::list;
+use crate::cli::remote::marked;
 use crate::cli::remote::marks;
 use crate::cli::remote::silence_text;
 use crate::cli::remote::text;
@@ -70,7 +71,7 @@ fn why_not_text(answer: &Value) -> String {
 fn why_text(why: &Value) -> String {
     let alert = &why["alert"];
     let mode = marks("", text(why, "mode"));
-    let mut out = format!("{}{mode}\n\nEvents", alert_line(alert));
+    let mut out = format!("{}\n\nEvents", marked(alert_line(alert), &mode));
     for event in list(why, "events") {
         out.push_str(&event_text(event));
     }

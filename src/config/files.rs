@@ -241,7 +241,7 @@ fn read(path: &Path) -> Result<Option<(String, String)>, Unreadable> {
     }
 }
 
-fn stamp(paths: Vec<PathBuf>) -> Result<Stamp, Unreadable> {
+pub(super) fn stamp(paths: Vec<PathBuf>) -> Result<Stamp, Unreadable> {
     let mut looks = Vec::new();
     for path in paths {
         match std::fs::metadata(&path) {

@@ -13,6 +13,7 @@ use crate::rules::TestFailure;
 use crate::rules::spec::Example;
 use crate::rules::spec::Story;
 use crate::rules::spec::Tests;
+use crate::telemetry::Progress;
 
 /// So few tests are not worth a thread.
 const FEW: usize = 16;
@@ -46,11 +47,24 @@ impl Tested {
 
 /// Loads a rule set and runs its tests.
 pub fn test_rules(files: &[(String, String)]) -> Result<Tested, Vec<Problem>> {
+    test_rules_watched(files, &Progress::default())
+}
+
+/// The same, with the tests counted as they are run.
+pub fn test_rules_watched(
+    files: &[(String, String)],
+    progress: &Progress,
+) -> Result<Tested, Vec<Problem>> {
     let rules = rules::load(files)?;
     let sources: HashMap<&str, Source<'_>> =
         files.iter().map(|(name, text)| (name.as_str(), Source::new(name, text))).collect();
     let tests: Vec<Test<'_>> = rules.tests().flat_map(tests).collect();
-    let failures = side_by_side(&tests, |test| test.run(&rules));
+    progress.expect(tests.len());
+    let failures = side_by_side(&tests, |test| {
+        let failure = test.run(&rules);
+        progress.step(1);
+        failure
+    });
     let case = |(test, failure): (&Test<'_>, Option<TestFailure>)| TestCase {
         rule: test.rule.clone(),
         name: test.name(),

@@ -3,6 +3,7 @@
 mod access;
 mod canary;
 mod egress;
+mod nats;
 mod shown;
 mod traces;
 mod values;
@@ -62,6 +63,9 @@ const KEYS: [&str; 31] = [
     "traces.sample",
 ];
 
+pub use access::BadTokens;
+pub use access::TokenFile;
+pub use nats::Nats;
 pub use shown::Shown;
 pub use shown::show;
 pub use traces::Traces;
@@ -75,6 +79,8 @@ pub struct Settings {
     pub open: bool,
     /// Who may ask for what; nobody needs one where there is none.
     pub tokens: Tokens,
+    /// Where some of them stand, to be read again; none where none is named.
+    pub token_file: Option<TokenFile>,
     /// Most requests a second with one token; 0 for no limit.
     pub token_rate: u32,
     /// Total time of a request to the API until its answer begins.
@@ -113,24 +119,6 @@ pub struct Settings {
     pub canary: Option<Schedule>,
     /// How traces are recorded; none where they are not.
     pub traces: Option<Traces>,
-}
-
-/// A NATS server.
-#[derive(Clone)]
-pub struct Nats {
-    /// Its address.
-    pub url: String,
-    /// Copies of every stream.
-    pub replicas: usize,
-    /// Name and password.
-    pub login: Option<(String, String)>,
-}
-
-impl std::fmt::Debug for Nats {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let login = self.login.as_ref().map(|(user, _)| user);
-        f.debug_struct("Nats").field("url", &self.url).field("user", &login).finish()
-    }
 }
 
 /// A value as written, and where.
@@ -286,10 +274,12 @@ impl Layered<'_> {
             let message = format!("{public_url:?} is no address");
             self.wrong("public_url", message, "write one such as https://bell.example.net");
         }
+        let (tokens, token_file) = tokens?;
         Some(Settings {
             listen: listen?,
             open: open?,
-            tokens: tokens?,
+            tokens,
+            token_file,
             token_rate: u32::try_from(token_rate?).ok()?,
             request_timeout: request_timeout?,
             hosts: self.list("hosts"),
@@ -310,27 +300,6 @@ impl Layered<'_> {
             canary: canary?,
             traces: traces?,
         })
-    }
-
-    fn nats(&mut self) -> Option<Nats> {
-        let url = self.text("nats.url");
-        let replicas = self.number("nats.replicas", 1, 5)?;
-        let user = self.text("nats.user");
-        let file = self.text("nats.password_file");
-        let password = if file.is_empty() {
-            self.text("nats.password")
-        } else {
-            match std::fs::read_to_string(&file) {
-                Ok(text) => text.trim_end().to_owned(),
-                Err(error) => {
-                    let message = format!("cannot read {file}: {error}");
-                    self.wrong("nats.password_file", message, "name a file that can be read");
-                    return None;
-                }
-            }
-        };
-        let login = (!user.is_empty()).then_some((user, password));
-        (!url.is_empty()).then_some(Nats { url, replicas, login })
     }
 }
 

@@ -60,15 +60,7 @@ fn one(
         "fetch",
     ];
     let fields = reader.fields(node, "a source", &known);
-    let Some(id) = fields.get("id") else {
-        reader.error(node, "missing", "a source has no id", "add id: and a short name");
-        return;
-    };
-    let Some(id_value) = reader.parsed(id, "id", SourceId::new) else { return };
-    if ids.contains(&id_value) || ["push", "operator"].contains(&id_value.as_str()) {
-        reader.error(id, "duplicate", format!("the id {id_value} is taken"), "choose another one");
-        return;
-    }
+    let Some(id_value) = own_id(reader, (node, fields.get("id")), ids) else { return };
     ids.push(id_value.clone());
     let mut text = |key: &str| fields.get(key).and_then(|n| reader.text(n, key)).map(str::to_owned);
     let (feed, folder, name, owner) = (text("feed"), text("folder"), text("name"), text("owner"));
@@ -118,6 +110,29 @@ fn one(
     }
 }
 
+/// The id of a source that is neither taken nor Wirebell's own.
+fn own_id(
+    reader: &mut rules::Reader<'_, '_>,
+    (node, id): (&yaml::Yaml, Option<&yaml::Yaml>),
+    ids: &[SourceId],
+) -> Option<SourceId> {
+    let Some(id) = id else {
+        reader.error(node, "missing", "a source has no id", "add id: and a short name");
+        return None;
+    };
+    let value = reader.parsed(id, "id", SourceId::new)?;
+    if ids.contains(&value) {
+        reader.error(id, "duplicate", format!("the id {value} is taken"), "choose another one");
+        return None;
+    }
+    if value.is_own() {
+        let message = format!("the id {value} is Wirebell's own: no source may speak under it");
+        reader.error(id, "bad-value", message, format!("choose another one, such as {value}-1"));
+        return None;
+    }
+    Some(value)
+}
+
 /// `fetch: page`; `feed`, which is usual, says that its entries are the articles.
 fn is_page(reader: &mut rules::Reader<'_, '_>, node: &yaml::Yaml) -> bool {
     match reader.text(node, "fetch") {
@@ -165,6 +180,18 @@ mod tests {
         assert!(sources.feeds[0].eager, "who names an interval means it");
         assert_eq!(sources.feeds[0].silent_after, Some(Duration::from_secs(6 * 3600)));
         assert_eq!(sources.folders[0].path, PathBuf::from("./in"));
+    }
+
+    #[test]
+    fn ids_that_are_wirebells_own_are_refused_with_place_and_remedy() {
+        for own in ["push", "operator", "canary"] {
+            let text = format!("sources:\n  - id: good\n    feed: x\n  - id: {own}\n    feed: y\n");
+            let (sources, problems) = sources(&text);
+            assert_eq!(sources.feeds.len(), 1, "{own}");
+            let [problem] = &problems[..] else { panic!("{own}: {problems:?}") };
+            assert_eq!((problem.line, problem.column, problem.width), (4, 9, own.len() as u32));
+            assert!(problem.message.contains(own) && problem.remedy.contains(own), "{problem}");
+        }
     }
 
     #[test]

@@ -163,6 +163,11 @@ impl SourceId {
         Self("canary".to_owned())
     }
 
+    /// Whether no feed or folder may have it: what comes from there would pass for Wirebell's own.
+    pub fn is_own(&self) -> bool {
+        [Self::push(), Self::canary(), Self::operator()].contains(self)
+    }
+
     /// The source of an operator's own decisions.
     pub fn operator() -> Self {
         Self("operator".to_owned())

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use unicode_properties::GeneralCategory;
-use unicode_properties::UnicodeGeneralCategory;
+use unicode_width::UnicodeWidthChar;
 
 /// Whether the rule set can be used all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -61,25 +60,86 @@ pub struct Problem {
 
 /// Longest part of a line shown.
 const MAX_SNIPPET: usize = 160;
+/// Least part of a line shown, however narrow the place.
+const MIN_SNIPPET: usize = 12;
+
+/// The line with what stands below it.
+struct Snippet {
+    line: String,
+    gap: String,
+    carets: String,
+}
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.head(f)?;
+        let number = self.line.to_string();
+        let Snippet { line, gap, carets } = self.snippet(MAX_SNIPPET, |_| 1);
+        writeln!(f, "{number} | {line}")?;
+        write!(f, "{} | {gap}{carets} {}", " ".repeat(number.len()), self.remedy)
+    }
+}
+
+impl Problem {
+    /// The same for a place that is so many characters of a terminal wide: of the line the part that
+    /// fits, and the remedy on a line of its own where it would stick out.
+    pub fn fitted(&self, width: usize) -> String {
+        let number = self.line.to_string();
+        let margin = " ".repeat(number.len());
+        let room = width.saturating_sub(number.len() + 3).clamp(MIN_SNIPPET, MAX_SNIPPET);
+        let Snippet { line, gap, carets } = self.snippet(room, places);
+        let mut out = String::new();
+        // Writing into a text does not fail.
+        let _ = self.head(&mut out);
+        let taken: usize = format!("{gap}{carets} {}", self.remedy).chars().map(places).sum();
+        let turn = if taken > room { format!("\n{margin} |") } else { String::new() };
+        out.push_str(&format!("{number} | {line}\n{margin} | {gap}{carets}{turn} {}", self.remedy));
+        out
+    }
+
+    fn head(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let level = match self.level {
             Level::Error => "error",
             Level::Warning => "warning",
         };
         writeln!(f, "{level}: {}", self.message)?;
-        writeln!(f, "  --> {}:{}:{}", self.file, self.line, self.column)?;
-        let number = self.line.to_string();
-        let before = (self.column as usize).saturating_sub(1);
-        let skipped = before.saturating_sub(MAX_SNIPPET * 3 / 4);
-        let shown: String = self.snippet.chars().skip(skipped).take(MAX_SNIPPET).collect();
-        writeln!(f, "{number} | {shown}")?;
-        let gap: String = shown.chars().take(before - skipped).map(blank).collect();
-        let rest = shown.chars().skip(before - skipped).take(self.width as usize);
-        let carets: String = rest.map(caret).collect();
+        writeln!(f, "  --> {}:{}:{}", self.file, self.line, self.column)
+    }
+
+    /// The part of the line around what is marked that has room, where a character takes so much.
+    fn snippet(&self, room: usize, takes: fn(char) -> usize) -> Snippet {
+        let chars: Vec<char> = self.snippet.chars().collect();
+        let at = (self.column as usize).saturating_sub(1);
+        let before = chars.get(..at).unwrap_or(&chars);
+        let kept = fitting(before.iter().rev(), room * 3 / 4, takes);
+        let rest = chars.get(before.len() - kept..).unwrap_or_default();
+        let shown = rest.get(..fitting(rest.iter(), room, takes)).unwrap_or_default();
+        let gap = shown.iter().take(kept).map(|c| blank(*c)).collect();
+        let rest = shown.iter().skip(kept).take(self.width as usize);
+        let carets: String = rest.map(|c| caret(*c)).collect();
         let carets = if carets.is_empty() { "^".to_owned() } else { carets };
-        write!(f, "{} | {gap}{carets} {}", " ".repeat(number.len()), self.remedy)
+        Snippet { line: shown.iter().collect(), gap, carets }
+    }
+}
+
+/// How many of the first characters have room.
+fn fitting<'c>(
+    chars: impl Iterator<Item = &'c char>,
+    room: usize,
+    takes: fn(char) -> usize,
+) -> usize {
+    let taken = chars.scan(0, |taken, c| {
+        *taken += takes(*c);
+        Some(*taken)
+    });
+    taken.take_while(|taken| *taken <= room).count()
+}
+
+/// Places of a terminal that a character takes.
+fn places(c: char) -> usize {
+    match c {
+        '\t' => 4,
+        _ => c.width().unwrap_or(0),
     }
 }
 
@@ -87,32 +147,15 @@ impl fmt::Display for Problem {
 fn blank(c: char) -> &'static str {
     match c {
         '\t' => "\t",
-        _ if is_zero_width(c) => "",
-        _ if is_wide(c) => "  ",
-        _ => " ",
+        _ => ["", " ", "  "][places(c).min(2)],
     }
 }
 
 fn caret(c: char) -> &'static str {
     match c {
-        _ if is_zero_width(c) => "",
-        _ if is_wide(c) => "^^",
-        _ => "^",
+        '\t' => "^",
+        _ => ["", "^", "^^"][places(c).min(2)],
     }
-}
-
-/// What a terminal draws over the character before it, or not at all.
-fn is_zero_width(c: char) -> bool {
-    matches!(
-        c.general_category(),
-        GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark | GeneralCategory::Format
-    )
-}
-
-fn is_wide(c: char) -> bool {
-    matches!(c, '\u{1100}'..='\u{115F}' | '\u{2E80}'..='\u{A4CF}' | '\u{AC00}'..='\u{D7A3}'
-        | '\u{F900}'..='\u{FAFF}' | '\u{FE30}'..='\u{FE6F}' | '\u{FF00}'..='\u{FF60}'
-        | '\u{FFE0}'..='\u{FFE6}' | '\u{1F300}'..='\u{1FAFF}' | '\u{20000}'..='\u{3FFFD}')
 }
 
 #[cfg(test)]
@@ -138,5 +181,40 @@ error: OR beside AND needs parentheses
 9 |     when: ferry AND quay OR pier
   |                          ^^ write (ferry AND quay) OR pier, or ferry AND (quay OR pier)";
         assert_eq!(problem.to_string(), expected);
+    }
+    #[test]
+    fn a_problem_fits_its_place_and_marks_what_it_is_about() {
+        let problem = |snippet: &str, column: u32| Problem {
+            file: "r.yaml".to_owned(),
+            line: 9,
+            column,
+            level: Level::Warning,
+            code: "query",
+            message: "odd".to_owned(),
+            remedy: "write (ferry AND quay) OR pier".to_owned(),
+            snippet: snippet.to_owned(),
+            width: 2,
+        };
+        let head = "warning: odd\n  --> r.yaml:9:";
+        for (name, snippet, column, width, wanted) in [
+            ("it fits", "a OR b", 3, 60, "3\n9 | a OR b\n  |   ^^ write (ferry AND quay) OR pier"),
+            (
+                "narrow",
+                "a OR b",
+                3,
+                30,
+                "3\n9 | a OR b\n  |   ^^\n  | write (ferry AND quay) OR pier",
+            ),
+            (
+                "wide characters",
+                "渡輪停航港口關閉 OR b",
+                10,
+                20,
+                "10\n9 | 航港口關閉 OR b\n  |            ^^\n  | write (ferry AND quay) OR pier",
+            ),
+        ] {
+            let fitted = problem(snippet, column).fitted(width);
+            assert_eq!(fitted, format!("{head}{wanted}"), "{name}");
+        }
     }
 }

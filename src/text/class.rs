@@ -50,6 +50,17 @@ pub fn class(c: char) -> Class {
     }
 }
 
+/// Whether a character changes the direction in which those after it are read.
+pub fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether the character belongs to a script that is written from right to left.
+pub fn is_from_right(c: char) -> bool {
+    matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdcf}' | '\u{fdf0}'..='\u{fdff}'
+        | '\u{fe70}'..='\u{fefe}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
+}
+
 /// Whether the character belongs to a script that writes no spaces: each of its letters takes a
 /// position of its own.
 pub fn is_spaceless(c: char) -> bool {

@@ -35,6 +35,7 @@ use crate::source::canary::Canary;
 use crate::source::canary::Says;
 use crate::telemetry::Board;
 use crate::telemetry::Health;
+use crate::telemetry::Stage;
 use crate::telemetry::logs::chain;
 use crate::telemetry::metric;
 
@@ -102,7 +103,9 @@ pub async fn run<B: Bus>(bus: B, settings: Settings, stop: CancellationToken) ->
     let now = || Time::from_millis(settings.clock.now_ms());
     metrics::gauge!(metric::CANARY_EVERY).set(settings.schedule.every.as_secs_f64());
     let mut next = settings.schedule.next(now());
+    let board = &settings.board;
     loop {
+        board.tell_canary(|canary| canary.next_ms = next.0.millis());
         let left = next.0.since(now()).min(MAX_SLEEP);
         tokio::select! {
             biased;
@@ -117,12 +120,12 @@ pub async fn run<B: Bus>(bus: B, settings: Settings, stop: CancellationToken) ->
         let flown = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
-            flown = fly(&bus, settings.schedule, canary) => flown,
+            flown = fly(&bus, (settings.schedule, board), canary) => flown,
         };
         match flown {
-            Ok(flight) => tell(&settings.board, &flight, now()),
+            Ok(flight) => tell(board, &flight, now()),
             Err(error) if error.is_temporary() => {
-                alarm(&settings.board, format!("it could not be sent: {}", chain(&error)), 1);
+                alarm(board, format!("it could not be sent: {}", chain(&error)), 1);
             }
             Err(error) => return Err(error),
         }
@@ -131,7 +134,12 @@ pub async fn run<B: Bus>(bus: B, settings: Settings, stop: CancellationToken) ->
 }
 
 /// One flight. Every worker watches it, whoever sent it, so that each has the same to say.
-async fn fly<B: Bus>(bus: &B, schedule: Schedule, canary: Canary) -> Result<Flight, Error> {
+async fn fly<B: Bus>(
+    bus: &B,
+    (schedule, board): (Schedule, &Board),
+    canary: Canary,
+) -> Result<Flight, Error> {
+    board.tell_canary(|said| (said.stage, said.late) = (Stage::Log, false));
     let before = schedule.before(canary);
     if before.was_sent(bus).await? {
         before.publish(bus, Says::Ends).await?;
@@ -142,15 +150,20 @@ async fn fly<B: Bus>(bus: &B, schedule: Schedule, canary: Canary) -> Result<Flig
     let (begun, deadline) = (Instant::now(), Instant::now() + schedule.within);
     canary.publish(bus, Says::Opens).await?;
     metrics::gauge!(metric::CANARY_SENT).set(seconds(canary.0));
+    board.tell_canary(|said| {
+        (said.sent_ms, said.stage) = (Some(canary.0.millis()), Stage::Rules);
+    });
     let flight = match opening(bus, canary, events, deadline).await? {
         None => Flight::NoEvent,
         Some((seq, event)) => {
             let mut waiting = endpoints(bus, &Facts::of(seq, &event)).await?;
             let asked = waiting.len();
+            board.tell_canary(|said| said.stage = Stage::Notifier(asked));
             while !waiting.is_empty() && Instant::now() < deadline {
                 let pause = deadline.min(Instant::now() + LOOK_EVERY);
                 arrivals(&mut attempts, canary, &mut waiting, pause).await?;
                 waiting = not_on_record(bus, waiting, seq).await?;
+                board.tell_canary(|said| said.stage = Stage::Notifier(waiting.len()));
             }
             if waiting.is_empty() {
                 Flight::Arrived(asked, begun.elapsed())
@@ -285,8 +298,11 @@ fn tell(board: &Board, flight: &Flight, now: Time) {
             metrics::gauge!(metric::CANARY_ARRIVED).set(seconds(now));
             metrics::gauge!(metric::CANARY_MISSING).set(0.0);
             metrics::histogram!(metric::CANARY_SECONDS).record(took.as_secs_f64());
+            let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            board.tell_canary(|said| {
+                (said.arrived_ms, said.stage) = (Some((now.millis(), took_ms)), Stage::Home);
+            });
             if board.set("canary", Health::Ready) {
-                let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(endpoints, took_ms, "Canary arrives");
             }
         }
@@ -311,6 +327,7 @@ fn tell(board: &Board, flight: &Flight, now: Time) {
 fn alarm(board: &Board, text: String, missing: usize) {
     let missing = u32::try_from(missing).unwrap_or(u32::MAX);
     metrics::gauge!(metric::CANARY_MISSING).set(f64::from(missing));
+    board.tell_canary(|said| said.late = true);
     if board.set("canary", Health::Degraded(text.clone())) {
         tracing::error!(reason = text, "Canary did not arrive");
     }
@@ -342,7 +359,10 @@ mod tests {
         assert!(text.starts_with("it did not reach 7 of 9 endpoints (sub_"), "{text}");
         assert!(text.ends_with("rejected with 500, and 2 more)"), "{text}");
         assert!(board.is_ready());
-        tell(&board, &Flight::Arrived(9, Duration::ZERO), Time::from_millis(0));
+        assert!(board.canary().unwrap().late);
+        tell(&board, &Flight::Arrived(9, Duration::from_millis(7)), Time::from_millis(5));
         assert_eq!(board.parts(), [("canary", Health::Ready)]);
+        let said = board.canary().unwrap();
+        assert_eq!((said.arrived_ms, said.stage), (Some((5, 7)), Stage::Home));
     }
 }

@@ -33,7 +33,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 pub(crate) struct Site {
     _process: Process,
     pub(crate) api: String,
-    _desk: Desk,
+    pub(crate) desk: Desk,
 }
 
 /// An answer: status, head in small letters, text.
@@ -48,7 +48,7 @@ impl Site {
         let process = desk.run();
         let api = process.api();
         wait_ready(&api);
-        Self { _process: process, api, _desk: desk }
+        Self { _process: process, api, desk }
     }
 
     pub(crate) fn call(&self, line: &str, headers: &[(&str, &str)], body: &str) -> Page {
@@ -181,6 +181,43 @@ async fn every_page_shows_an_empty_store_and_a_hostile_one_as_text() {
     assert_eq!((row.0, row.2.as_str()), (204, ""));
     let row = site.page(&format!("/alerts/{}/row", alerts[0]));
     assert!(row.trim_start().starts_with("<li class=\"alert") && row.contains("<mark>"), "{row}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pipeline_tells_where_the_canary_is_and_how_files_were_read() {
+    let plain = Site::open(RULES);
+    let page = plain.page("/pipeline");
+    assert!(!page.contains("id=\"canary\""), "none flies: {page}");
+    for file in ["rules", "sources", "subscriptions"] {
+        let read = format!("<dt>{file}</dt><dd><span class=\"good\">✓ read</span> <time ");
+        assert!(page.contains(&read), "{file}: {page}");
+    }
+    assert!(!page.contains("<dt>tokens</dt>"), "no file of tokens is named: {page}");
+    crate::e2e::reload::replace(&plain.desk, "rules.yaml", "version: 1\nrules: [{id: <b>}]\n");
+    let page = wait_for("the refusal", || {
+        Some(plain.page("/pipeline")).filter(|page| page.contains("✗ refused</span> <time "))
+    });
+    for part in ["rules.yaml:2:", "&lt;b&gt;", "What runs was read <time "] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    let settings = "egress: {allow: [127.0.0.0/8]}\ncanary: {every: 60s, within: 5s}\n";
+    let site = Site::of(Desk::with_settings(RULES, settings));
+    assert!(site.page("/pipeline").contains("<dt>Next one</dt><dd><time "));
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let body =
+        json!({"url": format!("http://{nobody}/"), "topics": ["canary"], "natures": ["test"]});
+    let url = format!("{}/v1/subscriptions", site.api);
+    let (status, made) =
+        ask("POST", &url, "application/json", body.to_string().as_bytes()).unwrap();
+    assert_eq!(status, 201, "{made}");
+    let late =
+        "<span class=\"bad\">✗</span> late: it hangs at the notifier: 1 endpoint has not got it";
+    let page = wait_for("a canary that hangs", || {
+        Some(site.page("/pipeline")).filter(|page| page.contains(late))
+    });
+    assert!(page.contains("<dt>Last sent</dt><dd><time "), "{page}");
+    let board = ask("GET", &format!("{}/readyz?verbose", site.api), "", b"").unwrap().1;
+    assert!(board.to_string().contains("it did not reach 1 of 1 endpoints"), "{board}");
 }
 
 /// Addresses of this host that a page leads to.

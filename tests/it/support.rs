@@ -3,6 +3,7 @@
 pub(crate) mod collector;
 pub(crate) mod http;
 pub(crate) mod nats;
+pub(crate) mod pty;
 pub(crate) mod running;
 pub(crate) mod scripted;
 pub(crate) mod served;

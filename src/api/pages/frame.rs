@@ -55,7 +55,7 @@ pub(in crate::api) enum Theme {
 #[derive(Clone, Debug)]
 pub(in crate::api) struct Frame {
     /// First part of the path.
-    place: String,
+    pub(super) place: String,
     pub(in crate::api) theme: Theme,
     /// Who signed in, where tokens are in force.
     pub(in crate::api) who: Option<String>,

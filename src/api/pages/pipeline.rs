@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::api::App;
 use crate::api::pages::Frame;
 use crate::api::pages::html;
+use crate::api::pages::words::Length;
 use crate::api::pages::words::Moment;
 use crate::api::pages::words::Words;
 use crate::api::problem::Problem;
@@ -24,7 +25,9 @@ use crate::bus::Until;
 use crate::delivery::Delivery;
 use crate::model::Attempt;
 use crate::model::Time;
+use crate::telemetry::Board;
 use crate::telemetry::Health;
+use crate::telemetry::Stage as Where;
 
 /// What counts as just now.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -45,6 +48,22 @@ struct Behind {
     name: &'static str,
     detail: String,
     good: bool,
+}
+
+/// The last canary.
+struct Canary {
+    sent: Option<Moment>,
+    next: Moment,
+    arrived: Option<(Moment, Length)>,
+    state: String,
+    good: bool,
+}
+
+/// How files of the configuration were last read.
+struct Reload {
+    files: &'static str,
+    taken: Moment,
+    refused: Option<(Moment, Words)>,
 }
 
 /// What the leases of a worker say.
@@ -73,6 +92,8 @@ struct Page {
     more_attempts: bool,
     ready: bool,
     parts: Vec<(&'static str, &'static str, Option<Words>)>,
+    canary: Option<Canary>,
+    reloads: Vec<Reload>,
     ruleset: String,
     rules: usize,
     topics: usize,
@@ -96,15 +117,17 @@ pub(super) async fn show<B: Bus>(
     let rules = shards(&app, "rules").await?;
     let (waiting, oldest) = waiting(&app, end(1)).await?;
     let (outcomes, more_attempts) = outcomes(&app, frame.now).await?;
-    let set = app.settings.rules.load();
+    let (set, board) = (app.settings.rules.load(), &app.settings.board);
     let page = Page {
         behind: vec![rules.behind(end(0)), waiting],
         oldest: oldest.map(|at| Moment::new(at, frame.now)),
         stages,
         outcomes,
         more_attempts,
-        ready: app.settings.board.is_ready(),
-        parts: app.settings.board.parts().into_iter().map(part).collect(),
+        ready: board.is_ready(),
+        parts: board.parts().into_iter().map(part).collect(),
+        canary: canary(board, frame.now),
+        reloads: reloads(board, frame.now),
         ruleset: set.digest().to_owned(),
         rules: set.rules().len(),
         topics: set.topics().len(),
@@ -119,6 +142,39 @@ fn part((name, health): (&'static str, Health)) -> (&'static str, &'static str, 
         Health::Degraded(why) => (name, "degraded", Some(Words::plain(&why))),
         Health::NotReady(why) => (name, "not ready", Some(Words::plain(&why))),
     }
+}
+
+fn canary(board: &Board, now: Time) -> Option<Canary> {
+    let said = board.canary()?;
+    let moment = |ms| Moment::new(Time::from_millis(ms), now);
+    let (begins, ends) = if said.late { ("late: it", "hangs") } else { ("it", "is") };
+    let state = match said.stage {
+        Where::Nowhere => "none has flown yet".to_owned(),
+        Where::Home => "it arrived everywhere".to_owned(),
+        Where::Log => format!("{begins} {ends} before the log of articles"),
+        Where::Rules => format!("{begins} {ends} at the rules: no event came of it"),
+        Where::Notifier(1) => format!("{begins} {ends} at the notifier: 1 endpoint has not got it"),
+        Where::Notifier(count) => {
+            format!("{begins} {ends} at the notifier: {count} endpoints have not got it")
+        }
+    };
+    Some(Canary {
+        sent: said.sent_ms.map(moment),
+        next: moment(said.next_ms),
+        arrived: said.arrived_ms.map(|(at, took)| (moment(at), Length(took))),
+        state,
+        good: !said.late,
+    })
+}
+
+fn reloads(board: &Board, now: Time) -> Vec<Reload> {
+    let moment = |ms| Moment::new(Time::from_millis(ms), now);
+    let reload = |(files, said): (&'static str, crate::telemetry::Reload)| Reload {
+        files,
+        taken: moment(said.taken_ms),
+        refused: said.refused.map(|(at, why)| (moment(at), Words::plain(&why))),
+    };
+    board.reloads().into_iter().map(reload).collect()
 }
 
 async fn stage<B: Bus>(

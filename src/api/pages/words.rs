@@ -13,6 +13,7 @@ use crate::api::problem::Problem;
 use crate::model::Evidence;
 use crate::model::Time;
 use crate::model::matching::Field;
+use crate::text::class;
 
 /// A text of others. It is its own HTML: escaped, in an element that keeps its direction to itself,
 /// with evidence in `<mark>`. What would turn the direction of letters is shown and not obeyed.
@@ -96,15 +97,10 @@ fn character(c: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         '>' => f.write_str("&gt;"),
         '"' => f.write_str("&quot;"),
         '\'' => f.write_str("&#39;"),
-        c if turns(c) => write!(f, "[U+{:04X}]", u32::from(c)),
+        c if class::turns_direction(c) => write!(f, "[U+{:04X}]", u32::from(c)),
         c if c.is_control() && !c.is_whitespace() => write!(f, "[U+{:04X}]", u32::from(c)),
         c => f.write_char(c),
     }
-}
-
-/// Whether a character changes the direction of those after it.
-fn turns(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The word that an enum has on the wire.
@@ -126,7 +122,7 @@ pub(super) fn choice<T: DeserializeOwned>(name: &str, text: &str) -> Result<Opti
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::new();
     for c in serde_json::Value::from(text).to_string().chars() {
-        if turns(c) {
+        if class::turns_direction(c) {
             out.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
             out.push(c);

@@ -45,6 +45,7 @@ use crate::model::Time;
 use crate::model::names;
 use crate::spans::Tracer;
 use crate::telemetry::Board;
+use crate::telemetry::Progress;
 use crate::worker::lease;
 use crate::worker::notifier;
 use trouble::TroubleFigures;
@@ -72,6 +73,8 @@ pub struct Settings {
     pub subscriptions: Option<u32>,
     /// Endpoints of which some are in trouble; none to leave that out.
     pub trouble: Option<Trouble>,
+    /// Where webhooks are counted as they come.
+    pub progress: Progress,
 }
 
 /// Endpoints, and how many of them are in trouble.
@@ -124,7 +127,12 @@ async fn measure<B: Bus>(
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let count = Arc::new(AtomicU64::new(0));
-    let hook = hook::plain(&mut tasks, count.clone(), stop.clone()).await?;
+    // The floor before and after, and what is measured between.
+    let each = settings.count / settings.endpoints.max(1) * settings.endpoints;
+    let wide = settings.subscriptions.unwrap_or_default();
+    settings.progress.expect(3 * each as usize + wide as usize);
+    let counted = (count.clone(), settings.progress.clone());
+    let hook = hook::plain(&mut tasks, counted, stop.clone()).await?;
     let sample = body::unaddressed(&event(0, 0));
     let body = Bytes::from(serde_json::to_vec(&sample)?);
     let body_bytes = body.len();

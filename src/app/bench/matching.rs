@@ -16,6 +16,7 @@ use crate::model::Article;
 use crate::rules::RuleSet;
 use crate::rules::Scratch;
 use crate::rules::Stage;
+use crate::telemetry::Progress;
 
 /// Where the rules come from.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct Settings {
     pub passes: u32,
     /// Whether to compare every pair with the definitions of the language.
     pub verify: bool,
+    /// Where passes are counted.
+    pub progress: Progress,
 }
 
 /// Figures of `bench match`. Times are means of each article's best, up to a stage.
@@ -98,14 +101,16 @@ pub fn matching(settings: &Settings, articles: &[Article]) -> anyhow::Result<Mat
     let began = Instant::now();
     let engine_mb = count_f64(black_box(set.compile_again()) / 1024) / 1024.0;
     let build_ms = began.elapsed().as_secs_f64() * 1e3;
+    let (passes, progress) = (settings.passes.max(1), &settings.progress);
+    progress.expect(4 * passes as usize);
     let mut stages = [Stage::Words, Stage::Terms, Stage::Candidates].map(|stage| {
         let work = |article: &Article, scratch: &mut Scratch| {
             set.decide_until(stage, article, scratch);
         };
-        mean_us(&best(articles, settings.passes, &mut scratch, work))
+        mean_us(&best(articles, (passes, progress), &mut scratch, work))
     });
     stages.iter_mut().for_each(|us| *us = (*us * 1e3).round() / 1e3);
-    let times = best(articles, settings.passes, &mut scratch, |article, scratch| {
+    let times = best(articles, (passes, progress), &mut scratch, |article, scratch| {
         black_box(set.decide(article, scratch));
     });
     let verified = if settings.verify { verify(&set, articles, &mut scratch)? } else { 0 };
@@ -161,17 +166,18 @@ fn pairs(set: &RuleSet, articles: &[Article], scratch: &mut Scratch) -> Pairs {
 /// none finds the caches as it left them.
 fn best(
     articles: &[Article],
-    passes: u32,
+    (passes, progress): (u32, &Progress),
     scratch: &mut Scratch,
     work: impl Fn(&Article, &mut Scratch),
 ) -> Vec<Duration> {
     let mut times = vec![Duration::MAX; articles.len()];
-    for _ in 0..passes.max(1) {
+    for _ in 0..passes {
         for (article, best) in articles.iter().zip(&mut times) {
             let began = Instant::now();
             work(article, scratch);
             *best = began.elapsed().min(*best);
         }
+        progress.step(1);
     }
     times.sort();
     times

@@ -45,6 +45,7 @@ use crate::model::subscription::InFlight;
 use crate::model::subscription::SigningKey;
 use crate::source;
 use crate::source::Origin;
+use crate::telemetry::Progress;
 
 /// From an accepted article to a received webhook, one by one, then a burst.
 pub async fn pipeline(settings: Settings) -> anyhow::Result<Figures> {
@@ -53,7 +54,9 @@ pub async fn pipeline(settings: Settings) -> anyhow::Result<Figures> {
     match &settings.nats {
         Some(url) => {
             let bus = connected(url).await?;
-            let floor = publish_many(&bus, fastrand::u64(..), (0, 1, 200)).await?.ms(0.5) * 2.0;
+            let uncounted = Progress::default();
+            let bare = publish_many(&bus, fastrand::u64(..), (0, 1, 200), &uncounted).await?;
+            let floor = bare.ms(0.5) * 2.0;
             measure_pipeline(bus, ("nats", floor), &settings, sync).await
         }
         None => {
@@ -87,6 +90,8 @@ async fn measure_pipeline<B: Bus>(
     // Warm-up: the first article waits for leases.
     until_rung(&bus, &run, &mut requests).await?;
     let articles = settings.count.unwrap_or(200);
+    let progress = &settings.progress;
+    progress.expect((articles + BURST) as usize);
     let mut each = Vec::new();
     let began = Instant::now();
     for n in 0..articles {
@@ -94,9 +99,10 @@ async fn measure_pipeline<B: Bus>(
         let accepted = Instant::now();
         next(&mut requests).await?;
         each.push(accepted.elapsed());
+        progress.step(1);
     }
     let times = Times::new(each, began.elapsed());
-    let burst = burst(&bus, &run, &mut requests).await?;
+    let burst = burst(&bus, &run, &mut requests, progress).await?;
     stop.cancel();
     while tasks.join_next().await.is_some() {}
     Ok(Figures::Pipeline(PipelineFigures {
@@ -209,6 +215,7 @@ async fn burst<B: Bus>(
     bus: &B,
     run: &str,
     requests: &mut mpsc::Receiver<Received>,
+    progress: &Progress,
 ) -> anyhow::Result<Burst> {
     let began = Instant::now();
     let publishing = async {
@@ -227,6 +234,7 @@ async fn burst<B: Bus>(
                 continue;
             }
             burst.delivered += 1;
+            progress.step(1);
             burst.out_of_order += u32::from(received.place.expected.is_some());
         }
         anyhow::Ok(burst)

@@ -21,6 +21,7 @@ use crate::app::bench::configure;
 use crate::app::bench::connected;
 use crate::app::bench::publish_many;
 use crate::bus::Bus;
+use crate::telemetry::Progress;
 
 /// Articles of a request.
 const REQUEST: u32 = 5_000;
@@ -58,7 +59,8 @@ async fn measure<B: Bus>(
     backend: &'static str,
     settings: &Settings,
 ) -> anyhow::Result<PushFigures> {
-    let floor = publish_many(&bus, fastrand::u64(..), (0, 1, 200)).await?.per_s();
+    let uncounted = Progress::default();
+    let floor = publish_many(&bus, fastrand::u64(..), (0, 1, 200), &uncounted).await?.per_s();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();
@@ -72,6 +74,7 @@ async fn measure<B: Bus>(
             .await?;
     tasks.spawn(async move { Ok(connection.await?) });
     let articles = settings.count.unwrap_or(20_000).max(1);
+    settings.progress.expect(2 * articles as usize);
     let run = format!("{:08x}", fastrand::u32(..));
     let requests = |first: u32, known: u32| -> Vec<Bytes> {
         let numbers: Vec<u32> = (0..articles)
@@ -96,6 +99,8 @@ async fn measure<B: Bus>(
             let said: serde_json::Value = serde_json::from_slice(&said)?;
             let refused = said["rejected"].as_array().context("no list of refusals")?.len();
             anyhow::ensure!(status == 202 && refused == 0, "{status}, {refused} refused");
+            let taken = said["accepted"].as_array().map_or(0, Vec::len);
+            settings.progress.step(taken);
         }
         rates.push(f64::from(articles) / began.elapsed().as_secs_f64());
     }

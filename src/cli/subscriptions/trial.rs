@@ -141,7 +141,7 @@ async fn rehearse(client: &Client, args: &args::Test, with: &Invocation) -> Resu
         body["type"] = json!(kind);
     }
     let shown = client.json(Method::POST, &path(&args.id, "/test"), Some(&body)).await?;
-    with.output.print(&shown, || text(&shown, "curl").to_owned());
+    with.output.print_whole(&shown, || text(&shown, "curl").to_owned());
     if with.output.is_json() {
         return Ok(());
     }

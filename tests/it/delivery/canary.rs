@@ -18,6 +18,7 @@ use wirebell::model::Article;
 use wirebell::spans::Tracer;
 use wirebell::telemetry::Board;
 use wirebell::telemetry::Health;
+use wirebell::telemetry::Stage;
 use wirebell::worker::canary;
 use wirebell::worker::canary::Schedule;
 use wirebell::worker::lease;
@@ -83,6 +84,15 @@ async fn said(boards: &[&Board], stuck: Option<&str>) {
     assert!(boards.iter().all(|board| board.is_ready()), "no reason to restart anything");
 }
 
+/// Waits until every worker has told of a canary that hangs there beyond its time.
+async fn hangs(boards: &[&Board], stage: Stage) {
+    wait_until(&format!("one that hangs at {stage:?}"), async || {
+        let late = |board: &&Board| board.canary().is_some_and(|c| c.late && c.stage == stage);
+        boards.iter().all(late)
+    })
+    .await;
+}
+
 /// Types and natures of what came at a path.
 fn came(hook: &Hook, path: &str) -> Vec<(String, String)> {
     let of_path = hook.came().into_iter().filter(|came| came.path == path);
@@ -106,6 +116,10 @@ async fn fly<T: Backend>() {
     let ((one, first), (two, second)) = (canary_worker(bus.clone()), canary_worker(bus.clone()));
     let boards = [&first, &second];
     said(&boards, None).await;
+    for board in boards {
+        let said = board.canary().unwrap();
+        assert!(said.sent_ms.is_some() && said.arrived_ms.is_some(), "{said:?}");
+    }
     wait_until("an end", async || came(&hook, "/asked").len() >= 2).await;
     let test = |kind: &str| (kind.to_owned(), "test".to_owned());
     let all = came(&hook, "/asked");
@@ -114,6 +128,7 @@ async fn fly<T: Backend>() {
 
     matching.die().await;
     said(&boards, Some("see that a rules worker runs")).await;
+    hangs(&boards, Stage::Rules).await;
     let matching = rules_worker(bus.clone());
     said(&boards, None).await;
 
@@ -124,6 +139,7 @@ async fn fly<T: Backend>() {
         Some(&format!("it did not reach 1 of 2 endpoints ({dead}: it has taken nothing")),
     )
     .await;
+    hangs(&boards, Stage::Notifier(1)).await;
     let entry = again(|| bus.get(Bucket::Subscriptions, dead.as_str())).await.unwrap();
     again(|| bus.delete(Bucket::Subscriptions, dead.as_str(), entry.revision)).await;
     said(&boards, None).await;

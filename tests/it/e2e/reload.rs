@@ -13,7 +13,7 @@ use crate::e2e::wait_ready;
 use crate::support::running::Running;
 
 /// Replaces a file as editors do: written beside, then renamed over it.
-pub(super) fn replace(desk: &Desk, name: &str, text: &str) {
+pub(crate) fn replace(desk: &Desk, name: &str, text: &str) {
     let path = desk.path().join("config").join(name);
     let beside = path.with_extension("swp");
     std::fs::write(&beside, text).unwrap();

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::e2e::Desk;
 use crate::e2e::RULES;
 use crate::e2e::flow::push_all;
 use crate::e2e::wait_for;
@@ -14,7 +15,8 @@ use crate::pages::hostile;
 
 /// A site with something on each page, and the addresses of its pages.
 fn furnished() -> (Site, Vec<String>) {
-    let site = Site::open(RULES);
+    let settings = "egress: {allow: [127.0.0.0/8]}\nlease: 3s\ncanary: {every: 60s, within: 5s}\n";
+    let site = Site::of(Desk::with_settings(RULES, settings));
     let alerts = site.alerts(&hostile(), 5);
     let subscription = site.subscription();
     let mut paths: Vec<String> = PAGES.map(str::to_owned).to_vec();

@@ -29,10 +29,12 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry::Progress;
+
 /// Answers every request and counts it.
 pub(super) async fn plain(
     tasks: &mut JoinSet<()>,
-    count: Arc<AtomicU64>,
+    (count, progress): (Arc<AtomicU64>, Progress),
     stop: CancellationToken,
 ) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -40,9 +42,12 @@ pub(super) async fn plain(
     tasks.spawn(async move {
         let mut connections = JoinSet::new();
         while let Some(stream) = accepted(&listener, &stop).await {
-            let (count, stop) = (count.clone(), stop.clone());
+            let (count, progress, stop) = (count.clone(), progress.clone(), stop.clone());
             connections.spawn(async move {
-                let service = service_fn(|request| answer(request, Some(&count), false));
+                let service = service_fn(|request| {
+                    progress.step(1);
+                    answer(request, Some(&count), false)
+                });
                 let io = TokioIo::new(stream);
                 let serving =
                     hyper::server::conn::http1::Builder::new().serve_connection(io, service);
