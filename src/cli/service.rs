@@ -187,7 +187,7 @@ pub(super) async fn bench(args: args::bench::Bench, with: &Invocation) -> Result
     let shown = progress::show(&settings.progress, what, with.output);
     let figures = match name {
         "bus" => app::bench::bus(settings).await?,
-        _ => app::bench::pipeline(settings).await?,
+        _ => Box::pin(app::bench::pipeline(settings)).await?,
     };
     drop(shown);
     print_figures(&figures, with);
