@@ -22,7 +22,6 @@ use crate::delivery::ledger::Outstanding;
 use crate::delivery::pace::Spacing;
 use crate::delivery::signature::BadSecret;
 use crate::delivery::signature::Signer;
-use crate::model::AlertId;
 use crate::model::Severity;
 use crate::model::Subscription;
 use crate::model::Time;
@@ -30,6 +29,7 @@ use crate::model::attempt::Outcome;
 use crate::model::subscription::Request;
 
 pub use answer::End;
+use answer::glance;
 
 /// Most events held in memory for one subscription; the rest stays in the log.
 pub const QUEUE: usize = 256;
@@ -383,12 +383,6 @@ impl Endpoint {
     fn cap(&self) -> u32 {
         u32::from(self.wanted.max_in_flight.get())
     }
-}
-
-/// The last characters of an alert's id.
-fn glance(alert: &AlertId) -> u64 {
-    let id = alert.as_str().as_bytes();
-    id.last_chunk().map_or(0, |last| u64::from_be_bytes(*last))
 }
 
 fn newest_version(record: &Delivery) -> u32 {

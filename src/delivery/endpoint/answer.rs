@@ -7,7 +7,6 @@ use crate::delivery::endpoint::Endpoint;
 use crate::delivery::endpoint::Pending;
 use crate::delivery::endpoint::QUEUE;
 use crate::delivery::endpoint::Work;
-use crate::delivery::endpoint::glance;
 use crate::delivery::ledger::GivenUp;
 use crate::delivery::ledger::Mark;
 use crate::delivery::ledger::Outstanding;
@@ -224,4 +223,10 @@ fn note_try(out: &mut Outstanding, end: End) {
         out.failures = out.failures.saturating_add(1);
     }
     out.told |= outcome.may_have_arrived() && end.reply != Reply::Unrenderable;
+}
+
+/// The last characters of an alert's id.
+pub(super) fn glance(alert: &AlertId) -> u64 {
+    let id = alert.as_str().as_bytes();
+    id.last_chunk().map_or(0, |last| u64::from_be_bytes(*last))
 }
