@@ -197,6 +197,7 @@ fn takes_the_real_thing(receiver: &Started, running: &Running) {
 
 async fn keeps_the_contract(kit: Option<Kit>) {
     let Some(kit) = kit else { return };
+    assert!(kit.refusal().contains("WIREBELL_SECRET is not set"), "it says what it lacks");
     let (running, hooks) = six().await;
     let receiver = kit.start(&running.api, &running.secret);
     keeps_order(&receiver, &running.secret, &hooks);

@@ -2,7 +2,9 @@
 import base64, hashlib, hmac, json, os, queue, sys, threading, time, urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-SECRETS = os.environ["WIREBELL_SECRET"].split()  # two while the key turns
+SECRETS = os.environ.get("WIREBELL_SECRET", "").split()  # two while the key turns
+if not SECRETS:
+    sys.exit("WIREBELL_SECRET is not set")
 API = os.environ.get("WIREBELL_API", "http://127.0.0.1:8080")
 TOKEN = os.environ.get("WIREBELL_TOKEN", "")
 STATE = os.environ.get("WIREBELL_STATE", "receiver-state.json")

@@ -34,8 +34,7 @@ impl Kit {
         Self { program: program.iter().map(|part| (*part).to_owned()).collect(), folder }
     }
 
-    /// Pulls from this API.
-    pub(super) fn start(&self, api: &str, secrets: &str) -> Started {
+    fn command(&self, api: &str, secrets: &str) -> Command {
         let mut command = Command::new(&self.program[0]);
         command
             .args(&self.program[1..])
@@ -48,6 +47,24 @@ impl Kit {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        command
+    }
+
+    /// What it says where it has no secret and therefore ends.
+    pub(super) fn refusal(&self) -> String {
+        let mut child = self.command("http://127.0.0.1:8080", " ").spawn().unwrap();
+        let talk = lines(child.stderr.take().unwrap(), true);
+        let listens = |line: &String| line.contains("listening on port");
+        let said: Vec<String> = talk.iter().take_while(|line| !listens(line)).collect();
+        let _ = child.kill();
+        let status = child.wait().unwrap();
+        assert!(!status.success(), "{said:?}");
+        said.join("\n")
+    }
+
+    /// Pulls from this API.
+    pub(super) fn start(&self, api: &str, secrets: &str) -> Started {
+        let mut command = self.command(api, secrets);
         let mut child = command.spawn().unwrap();
         let talk = lines(child.stderr.take().unwrap(), true);
         let port = loop {
