@@ -65,10 +65,6 @@ impl Terminal {
             format!("--port {} --secret-file secret", ports[2].1),
         ));
         places.push(("examples/".to_owned(), format!("{}/examples/", root().display())));
-        // A reader waits for the receiver; here nobody knows how long that takes.
-        let listens =
-            format!("until true 2>/dev/null >/dev/tcp/127.0.0.1/{}; do :; done", ports[2].1);
-        places.push(("sleep 1\n".to_owned(), listens + "\n"));
         let config = folder.path().join("config");
         std::fs::create_dir(&config).unwrap();
         let conf = std::fs::read_to_string(root().join("config/nats.conf")).unwrap();
