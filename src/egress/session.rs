@@ -92,7 +92,11 @@ impl Session {
             });
             let before = poll_fn(|cx| match answered.as_mut().poll(cx) {
                 Poll::Ready(answered) => Poll::Ready(Some(answered)),
-                Poll::Pending => timer.as_mut().poll(cx).map(|()| None),
+                // What uses up its budget must not keep the timer from its turn.
+                Poll::Pending => {
+                    let timer = pin!(tokio::task::unconstrained(timer.as_mut()));
+                    timer.poll(cx).map(|()| None)
+                }
             });
             before.await
         };
