@@ -104,7 +104,7 @@ impl Client {
             .enable_http1()
             .wrap_connector(connector.clone());
         let pace = Pace::new(connects_per_host);
-        let pool = Pool::new(idle_per_host, max_age);
+        let pool = Pool::new(idle_per_host, max_age, Arc::clone(&connector.open));
         Self(Arc::new(Parts { https, connector, pace, pool }))
     }
 

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -46,12 +48,13 @@ impl Host {
 pub(super) struct Pool {
     per_host: usize,
     max_age: Duration,
+    /// Connections that are open, those in use too.
+    open: Arc<AtomicUsize>,
     kept: Mutex<Kept>,
 }
 
 struct Kept {
     hosts: HashMap<Host, Waiting>,
-    count: usize,
     looked: Instant,
 }
 
@@ -63,9 +66,9 @@ struct Waiting {
 }
 
 impl Pool {
-    pub(super) fn new(per_host: usize, max_age: Duration) -> Self {
-        let kept = Kept { hosts: HashMap::new(), count: 0, looked: Instant::now() };
-        Self { per_host, max_age, kept: Mutex::new(kept) }
+    pub(super) fn new(per_host: usize, max_age: Duration, open: Arc<AtomicUsize>) -> Self {
+        let kept = Kept { hosts: HashMap::new(), looked: Instant::now() };
+        Self { per_host, max_age, open, kept: Mutex::new(kept) }
     }
 
     /// The one that was used last, if one is free.
@@ -94,22 +97,20 @@ impl Pool {
     /// Keeps one for its next use, if it may be used again.
     pub(super) fn put(&self, host: Host, mut line: Box<Line>) {
         // It may lie idle before its next use, which must not come after its time.
-        if line.age().saturating_add(IDLE) > self.max_age || !(line.is_ready() || line.is_free()) {
+        let old = line.age().saturating_add(IDLE) > self.max_age;
+        let crowded = self.open.load(Ordering::Relaxed) > MAX_IDLE;
+        if old || crowded || !(line.is_ready() || line.is_free()) {
             return;
         }
         line.used();
         let old = {
             let mut kept = self.kept();
-            if kept.count >= MAX_IDLE {
-                return;
-            }
             let waiting = kept.hosts.entry(host).or_default();
             if waiting.lines.len() >= self.per_host {
                 return;
             }
             waiting.lines.push_back(line);
             waiting.came.notify_one();
-            kept.count += 1;
             kept.outdated()
         };
         drop(old);
@@ -122,10 +123,7 @@ impl Pool {
     }
 
     fn newest(&self, host: &Host) -> Option<Box<Line>> {
-        let mut kept = self.kept();
-        let line = kept.hosts.get_mut(host)?.lines.pop_back()?;
-        kept.count -= 1;
-        Some(line)
+        self.kept().hosts.get_mut(host)?.lines.pop_back()
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -146,7 +144,6 @@ impl Kept {
                 old.extend(waiting.lines.pop_front());
             }
         }
-        self.count -= old.len();
         self.hosts
             .retain(|_, waiting| !waiting.lines.is_empty() || Arc::strong_count(&waiting.came) > 1);
         old

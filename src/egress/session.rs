@@ -43,7 +43,7 @@ pub struct Session {
     line: Option<(Host, Box<Line>)>,
     /// Set anew for each request: that costs less than another one.
     timer: Option<Pin<Box<Sleep>>>,
-    /// Whether the body of the request under way was asked for.
+    /// Whether the request under way may have begun to arrive: its body was asked for.
     written: Arc<AtomicBool>,
     /// Headers of an answer that nobody needs any more: room for those of a request.
     spare: HeaderMap,
@@ -80,7 +80,6 @@ impl Session {
     /// Sends one request and reads the answer up to the cap, as [`Client::send`] does.
     pub async fn send(&mut self, request: Request) -> Result<Response, Error> {
         let (cap, timeout, target) = (request.cap, request.timeout, request.target.clone());
-        let bodyless = request.body.is_empty();
         let (mut head, mut kept, mut end) = (None, BytesMut::new(), End::Broken);
         let mut timer = self.timer(Instant::now() + timeout);
         let timed = {
@@ -103,18 +102,14 @@ impl Session {
         self.timer = Some(timer);
         match (timed, head) {
             (Some(Err(error)), _) => Err(error),
-            (timed, Some(Parts { status, headers, .. })) => {
-                if timed.is_none() || end != End::Whole {
+            (_, Some(Parts { status, headers, .. })) => {
+                let complete = end == End::Whole;
+                if !complete {
                     self.line = None;
                 }
-                let complete = end == End::Whole;
                 Ok(Response { status, headers, body: kept.freeze(), complete })
             }
-            (_, None) => {
-                let reached = self.reached(bodyless);
-                self.line = None;
-                Err(Error::TimedOut { host: target.host().to_owned(), after: timeout, reached })
-            }
+            (_, None) => Err(self.timed_out(&target, timeout)),
         }
     }
 
@@ -125,13 +120,8 @@ impl Session {
         deadline: Instant,
     ) -> Result<(Parts, Incoming), Error> {
         let (after, target) = (request.timeout, request.target.clone());
-        let bodyless = request.body.is_empty();
         let timed = timeout_at(deadline, self.exchange(request)).await;
-        timed.unwrap_or_else(|_| {
-            let reached = self.reached(bodyless);
-            self.line = None;
-            Err(Error::TimedOut { host: target.host().to_owned(), after, reached })
-        })
+        timed.unwrap_or_else(|_| Err(self.timed_out(&target, after)))
     }
 
     /// Reads a body up to the cap.
@@ -166,12 +156,13 @@ impl Session {
         let written = Arc::clone(&self.written);
         self.client.permits(&request)?;
         let target = request.target.clone();
-        let bodyless = request.body.is_empty();
         let line = self.line_to(&target).await?;
+        // Without a body there is no telling when the head went out.
+        written.store(request.body.is_empty(), Ordering::Release);
         match line.exchange(outgoing(request, written)).await {
             Ok(answer) => Ok(answer.into_parts()),
             Err(error) => {
-                let reached = self.reached(bodyless);
+                let reached = self.reached();
                 self.line = None;
                 Err(broken(target.host(), reached, error))
             }
@@ -224,10 +215,16 @@ impl Session {
     }
 
     /// Whether a request that got no answer may have arrived.
-    fn reached(&self, bodyless: bool) -> Reached {
-        // Without a body there is no telling when the head went out.
-        let may_have = self.written.load(Ordering::Acquire) || (bodyless && self.line.is_some());
+    fn reached(&self) -> Reached {
+        let may_have = self.written.load(Ordering::Acquire);
         if may_have { Reached::Unknown } else { Reached::NotSent }
+    }
+
+    /// Gives a request up that took too long, and its connection with it.
+    fn timed_out(&mut self, target: &Target, after: Duration) -> Error {
+        let reached = self.reached();
+        self.line = None;
+        Error::TimedOut { host: target.host().to_owned(), after, reached }
     }
 }
 
