@@ -35,10 +35,7 @@ pub(super) async fn list<B: Bus>(
     Query(query): Query<AttemptsQuery>,
 ) -> Result<Response, Problem> {
     let outcome = query.outcome;
-    let pick = move |stored: &Stored| {
-        let wanted = |attempt: &Attempt| outcome.is_none_or(|outcome| outcome == attempt.outcome);
-        Attempt::of_record(&stored.payload).into_iter().filter(wanted).collect::<Vec<_>>()
-    };
+    let pick = move |stored: &Stored| of(stored, outcome);
     let filter = format!("{}>", Stream::Attempts.prefix());
     let after = live::position(&app, Stream::Attempts, &headers, query.after.as_deref()).await?;
     if live::wanted(&headers) {
@@ -48,4 +45,11 @@ pub(super) async fn list<B: Bus>(
     }
     let look = Look::new(Stream::Attempts, filter, query.cursor.as_deref(), query.limit)?;
     Ok(look.page(&app, pick).await?.json().into_response())
+}
+
+/// The attempts of a record, in their order: those with this outcome, where one is asked for.
+pub(super) fn of(stored: &Stored, outcome: Option<Outcome>) -> Vec<Attempt> {
+    let mut attempts = Attempt::of_record(&stored.payload);
+    attempts.retain(|attempt| outcome.is_none_or(|outcome| outcome == attempt.outcome));
+    attempts
 }

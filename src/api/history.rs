@@ -180,8 +180,9 @@ pub(super) async fn attempts<B: Bus>(
     let mut looked_at = 0;
     while let Some(item) = reader.next().await {
         let Item::Record(stored) = item? else { continue };
-        looked_at += 1;
-        for attempt in Attempt::of_record(&stored.payload) {
+        let attempts = Attempt::of_record(&stored.payload);
+        looked_at += attempts.len().max(1);
+        for attempt in attempts {
             if !wanted.contains(attempt.event.as_str()) {
                 continue;
             }

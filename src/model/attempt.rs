@@ -71,10 +71,10 @@ impl Outcome {
 
 /// Attempts of one subscription that are one record: what was sent in one go.
 #[derive(Serialize, Deserialize)]
-struct Run<A> {
+struct Run<'a> {
     v: Version,
     subscription: SubscriptionId,
-    attempts: A,
+    attempts: Vec<Said<'a>>,
 }
 
 /// An [`Attempt`] as it is written: what differs between those of one subscription.
@@ -133,11 +133,10 @@ pub struct Attempt {
 impl Attempt {
     /// The attempts of a record, the first of them first; none where it is not understood.
     pub fn of_record(payload: &[u8]) -> Vec<Self> {
-        if let Ok(one) = serde_json::from_slice(payload) {
-            return vec![one];
+        match serde_json::from_slice::<Run<'_>>(payload) {
+            Ok(run) => run.attempts(),
+            Err(_) => serde_json::from_slice(payload).into_iter().collect(),
         }
-        let run = serde_json::from_slice::<Run<Vec<Said<'_>>>>(payload);
-        run.map(Run::attempts).unwrap_or_default()
     }
 }
 
@@ -153,7 +152,7 @@ impl Said<'_> {
     }
 }
 
-impl Run<Vec<Said<'_>>> {
+impl Run<'_> {
     fn attempts(self) -> Vec<Attempt> {
         let whole = |said: Said<'_>| Attempt {
             v: self.v,

@@ -290,8 +290,10 @@ async fn outcomes<B: Bus>(app: &App<B>, now: Time) -> Result<(Vec<(String, u64)>
         if looked_at >= MAX_ATTEMPTS {
             break;
         }
-        for attempt in Attempt::of_record(&stored.payload) {
-            looked_at += 1;
+        let mut attempts = Attempt::of_record(&stored.payload);
+        attempts.truncate(MAX_ATTEMPTS - looked_at);
+        looked_at += attempts.len().max(1);
+        for attempt in attempts {
             *counts.entry(attempt.outcome.as_str()).or_default() += 1;
         }
     }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::api::App;
+use crate::api::attempts;
 use crate::api::backward::Look;
 use crate::api::history::broken;
 use crate::api::once::Once;
@@ -38,10 +39,8 @@ use crate::api::subscriptions::replay;
 use crate::api::subscriptions::requests;
 use crate::api::subscriptions::rotate;
 use crate::bus::Bus;
-use crate::bus::Stored;
 use crate::bus::Stream;
 use crate::delivery::ledger::Outstanding;
-use crate::model::Attempt;
 use crate::model::attempt::Outcome;
 use crate::model::names;
 
@@ -235,16 +234,18 @@ async fn page<B: Bus>(
     let (subscription, _) = subscriptions::find(app, id).await?;
     let record = subscriptions::record_of(app, &subscription).await?;
     let shown = subscriptions::shown(&subscription, record, frame.now);
-    let read = |stored: &Stored| Attempt::of_record(&stored.payload);
     let subject = names::attempt(&subscription.id);
     let newest = Look::new(Stream::Attempts, subject.clone(), None, Some(LOOKED_AT))?;
     let mut success = Success::default();
-    newest.page(app, read).await?.found.iter().for_each(|attempt| success.count(attempt));
+    newest
+        .page(app, |stored| attempts::of(stored, None))
+        .await?
+        .found
+        .iter()
+        .for_each(|attempt| success.count(attempt));
     let outcome = choice::<Outcome>("?outcome", &query.outcome)?;
     let look = Look::new(Stream::Attempts, subject, query.cursor.as_deref(), Some(PAGE))?;
-    let wanted = |attempt: &Attempt| outcome.is_none_or(|outcome| outcome == attempt.outcome);
-    let of = |stored: &Stored| read(stored).into_iter().filter(wanted).collect::<Vec<_>>();
-    let listed = look.page(app, of).await?;
+    let listed = look.page(app, |stored| attempts::of(stored, outcome)).await?;
     let end = app.bus.end(Stream::Events).await?;
     let now = frame.now;
     let next = listed

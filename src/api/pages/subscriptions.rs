@@ -14,6 +14,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::api::App;
+use crate::api::attempts;
 use crate::api::backward::Look;
 use crate::api::history::broken;
 use crate::api::pages::Frame;
@@ -30,7 +31,6 @@ use crate::api::subscriptions::create;
 use crate::api::subscriptions::draft;
 use crate::api::subscriptions::list;
 use crate::bus::Bus;
-use crate::bus::Stored;
 use crate::bus::Stream;
 use crate::model::Attempt;
 use crate::model::attempt::Outcome;
@@ -153,9 +153,8 @@ async fn page<B: Bus>(
     let (shown, next) = list::some(app, Some(PAGE), cursor).await?;
     let filter = format!("{}>", Stream::Attempts.prefix());
     let look = Look::new(Stream::Attempts, filter, None, Some(LOOKED_AT))?;
-    let read = |stored: &Stored| Attempt::of_record(&stored.payload);
     let mut successes: BTreeMap<String, Success> = BTreeMap::new();
-    for attempt in look.page(app, read).await?.found {
+    for attempt in look.page(app, |stored| attempts::of(stored, None)).await?.found {
         successes.entry(attempt.subscription.to_string()).or_default().count(&attempt);
     }
     let rows = shown.iter().map(|one| {

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::App;
+use crate::api::attempts;
 use crate::api::backward::Look;
 use crate::api::problem::Path;
 use crate::api::problem::Problem;
@@ -12,7 +13,6 @@ use crate::api::problem::Query;
 use crate::api::subscriptions::find;
 use crate::bus::Bus;
 use crate::bus::Stream;
-use crate::model::Attempt;
 use crate::model::SubscriptionId;
 use crate::model::attempt::Outcome;
 use crate::model::names;
@@ -34,9 +34,6 @@ pub(super) async fn list<B: Bus>(
     let id: SubscriptionId = find(&app, &id).await?.0.id;
     let cursor = query.cursor.as_deref();
     let look = Look::new(Stream::Attempts, names::attempt(&id), cursor, query.limit)?;
-    let wanted = |attempt: &Attempt| query.outcome.is_none_or(|o| o == attempt.outcome);
-    let page = look.page(&app, |stored| {
-        Attempt::of_record(&stored.payload).into_iter().filter(wanted).collect::<Vec<_>>()
-    });
-    Ok(page.await?.json())
+    let page = look.page(&app, |stored| attempts::of(stored, query.outcome)).await?;
+    Ok(page.json())
 }
