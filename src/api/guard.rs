@@ -201,6 +201,10 @@ impl Who {
     fn local() -> Self {
         Self { name: LOCAL.to_owned(), token: None }
     }
+
+    fn with(token: &Token) -> Self {
+        Self { name: token.name().to_owned(), token: Some(token.clone()) }
+    }
 }
 
 impl Access {
@@ -245,7 +249,7 @@ impl Access {
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
             return Err(Box::new(response));
         }
-        Ok(Some(Who { name: token.name().to_owned(), token: Some(token.clone()) }))
+        Ok(Some(Who::with(token)))
     }
 }
 
@@ -285,8 +289,7 @@ fn sign_in(problem: Problem, token: Option<&Token>) -> Box<Response> {
     let mut response = problem.into_response();
     response.extensions_mut().insert(SignIn);
     if let Some(token) = token {
-        let who = Who { name: token.name().to_owned(), token: Some(token.clone()) };
-        response.extensions_mut().insert(who);
+        response.extensions_mut().insert(Who::with(token));
     }
     Box::new(response)
 }

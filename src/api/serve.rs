@@ -1,7 +1,8 @@
 //! Connections: so many at once, and none may take for ever to say what it wants.
 //!
-//! The wait for a request and its head must be over in time; a connection that is slower is closed. Beyond the limit a few more are served, with a refusal, so
-//! that whoever asks learns why; what comes beyond those is closed unheard.
+//! The wait for a request and its head must be over in time; a connection that is slower is closed.
+//! Beyond the limit a few more are served, with a refusal, so that whoever asks learns why; what comes
+//! beyond those is closed unheard.
 
 use std::time::Duration;
 

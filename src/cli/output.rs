@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
@@ -50,9 +51,13 @@ impl Output {
 
     /// How wide lines are to be; none where nobody looks. A terminal may change while one looks.
     pub(super) fn width(self) -> Option<usize> {
-        let asked = || terminal_size::terminal_size_of(std::io::stdout());
+        self.terminal.then(|| self.columns_of(std::io::stdout()))
+    }
+
+    fn columns_of(self, terminal: impl AsFd) -> usize {
+        let asked = || terminal_size::terminal_size_of(terminal);
         let width = || asked().map_or(USUAL, |(Width(width), _)| usize::from(width));
-        self.terminal.then(|| self.columns.unwrap_or_else(width))
+        self.columns.unwrap_or_else(width)
     }
 
     /// Whether somebody looks on who reads nothing else there: a program that reads our data may
@@ -66,10 +71,8 @@ impl Output {
 
     /// Shows a status in place of the one before.
     pub(super) fn status(self, text: &str) {
-        let asked = || terminal_size::terminal_size_of(std::io::stderr());
-        let width = || asked().map_or(USUAL, |(Width(width), _)| usize::from(width));
         // In its last column a terminal may begin a new line.
-        let width = self.columns.unwrap_or_else(width).saturating_sub(1);
+        let width = self.columns_of(std::io::stderr()).saturating_sub(1);
         let text = table::shortened(text, width);
         let mut stands = STATUS.lock().unwrap_or_else(PoisonError::into_inner);
         let mut out = std::io::stderr().lock();

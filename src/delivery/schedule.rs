@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
+
 use crate::model::Time;
 use crate::model::attempt::Outcome;
 
@@ -99,9 +102,14 @@ pub fn wait(failures: u32, reply: Reply, event_age: Duration, jitter: f64) -> Du
     }
 }
 
+/// How long an answer with these headers asks to be left alone.
+pub fn asked(headers: &HeaderMap, now: Time) -> Option<Duration> {
+    retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
+}
+
 /// A `Retry-After`: seconds, or a date read against `now`. Negative or past is zero; what cannot
 /// be read is none.
-pub fn retry_after(header: &str, now: Time) -> Option<Duration> {
+fn retry_after(header: &str, now: Time) -> Option<Duration> {
     let header = header.trim();
     if let Ok(seconds) = header.parse::<i64>() {
         return Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));

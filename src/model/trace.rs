@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::HEXLOWER;
+
 /// The header that carries a context, over HTTP as over NATS.
 pub const TRACEPARENT: &str = "traceparent";
 /// Length of a context as text.
@@ -55,13 +57,13 @@ impl SpanId {
 impl TraceContext {
     /// As the header `traceparent` has it.
     pub fn header(&self) -> String {
-        let mut text = String::with_capacity(55);
+        let mut text = String::with_capacity(LENGTH);
         text.push_str("00-");
-        push_hex(&mut text, &self.trace.0);
+        HEXLOWER.encode_append(&self.trace.0, &mut text);
         text.push('-');
-        push_hex(&mut text, &self.span.0);
+        HEXLOWER.encode_append(&self.span.0, &mut text);
         text.push('-');
-        push_hex(&mut text, &[self.flags]);
+        HEXLOWER.encode_append(&[self.flags], &mut text);
         text
     }
 
@@ -137,25 +139,15 @@ impl fmt::Display for TraceContext {
     }
 }
 
-/// Two digits a byte; the general way to write them takes longer than a signature.
-fn push_hex(text: &mut String, bytes: &[u8]) {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    text.extend(bytes.iter().flat_map(|byte| {
-        let digit = |n: u8| DIGITS[usize::from(n & 15)];
-        [digit(byte >> 4), digit(*byte)]
-    }));
-}
-
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+        HEXLOWER.encode_display(&self.0).fmt(f)
     }
 }
 
 impl fmt::Display for SpanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+        HEXLOWER.encode_display(&self.0).fmt(f)
     }
 }
 
@@ -175,7 +167,7 @@ impl fmt::Debug for SpanId {
 fn hex<const N: usize>(digits: Option<&[u8]>) -> Result<[u8; N], Malformed> {
     let mut bytes = [0; N];
     let digits = digits.filter(|digits| digits.len() == 2 * N).ok_or(Malformed)?;
-    data_encoding::HEXLOWER.decode_mut(digits, &mut bytes).map_err(|_| Malformed)?;
+    HEXLOWER.decode_mut(digits, &mut bytes).map_err(|_| Malformed)?;
     Ok(bytes)
 }
 

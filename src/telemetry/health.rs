@@ -132,6 +132,7 @@ mod tests {
         assert!(board.set("bus", Health::Degraded("slow disk".into())));
         assert!(board.is_ready());
     }
+
     #[test]
     fn a_refusal_stands_beside_what_was_taken_before_until_something_is_taken_again() {
         let board = Board::default();

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::delivery::schedule::retry_after;
+use crate::delivery::schedule::asked;
 use crate::egress;
 use crate::egress::Client;
 use crate::egress::Request;
@@ -220,11 +220,10 @@ impl Exporter {
             return Ok(otlp::rejected(&answer.body));
         }
         let now = Time::from_millis(self.settings.clock.now_ms());
-        let asked = answer.headers.get(header::RETRY_AFTER).and_then(|v| v.to_str().ok());
         Err(Trouble {
             why: format!("the collector answers {}", answer.status.as_u16()),
             passes: matches!(answer.status.as_u16(), 429 | 502 | 503 | 504),
-            wait: asked.and_then(|asked| retry_after(asked, now)),
+            wait: asked(&answer.headers, now),
         })
     }
 

@@ -20,7 +20,7 @@ use crate::delivery::format::Message;
 use crate::delivery::format::Style;
 use crate::delivery::format::Told;
 use crate::delivery::format::Unrenderable;
-use crate::delivery::schedule::retry_after;
+use crate::delivery::schedule::asked;
 use crate::delivery::signature;
 use crate::delivery::signature::Signer;
 use crate::egress;
@@ -131,18 +131,19 @@ impl Order {
         format::render(&format::Telling { told, to, over: telling.over, public_url }, style)
     }
 
-    /// The request. Where its format gives nothing, what it says of that; none in it where a
-    /// header cannot be written, which checked data never causes.
+    /// The request. Where its format gives nothing, what it says of that; none in it where the address
+    /// is not allowed, or a header cannot be written, which checked data never causes.
     fn request(&self, telling: &Telling, given: Given) -> Result<Option<Request>, Unrenderable> {
+        let Some(target) = self.target.clone() else { return Ok(None) };
         let Some(style) = &self.style else {
             let json = HeaderValue::from_static("application/json");
-            return Ok(self.signed(telling, given, (json, self.native(telling))));
+            return Ok(self.signed(telling, given, (target, json, self.native(telling))));
         };
         let message = self.styled(telling, style)?;
         let Ok(content_type) = HeaderValue::from_str(&message.content_type) else {
             return Ok(None);
         };
-        let mut request = self.signed(telling, given, (content_type, message.body));
+        let mut request = self.signed(telling, given, (target, content_type, message.body));
         for (name, value) in message.headers {
             let (Some(wanted), Ok(value)) = (&mut request, HeaderValue::try_from(value)) else {
                 return Ok(None);
@@ -157,9 +158,8 @@ impl Order {
         &self,
         telling: &Telling,
         given: Given,
-        (content_type, body): (HeaderValue, Vec<u8>),
+        (target, content_type, body): (Target, HeaderValue, Vec<u8>),
     ) -> Option<Request> {
-        let target = self.target.clone()?;
         let id = body::webhook_id(name(&telling.work).0, &self.subscription);
         let in_force = self.keys.iter().filter_map(|signer| signer.at(given.now));
         let signature = signature::sign(in_force, &id, given.now.seconds(), &body);
@@ -186,9 +186,8 @@ impl Order {
         let began = Instant::now();
         let span = trail::begin(self, &telling.work);
         let given = Given { now: at, trace: trail::context(&span), headers: session.headers() };
-        let request = self.target.as_ref().map(|_| self.request(&telling, given)).transpose();
         let mut failure = None;
-        let (reply, answer) = match request.map(Option::flatten) {
+        let (reply, answer) = match self.request(&telling, given) {
             Ok(Some(request)) => {
                 let mut answer = session.send(request).await;
                 failure = answer.as_ref().err().map(egress::Error::label);
@@ -275,8 +274,7 @@ fn read(
     match answer {
         Ok(response) => {
             let now = Time::from_millis(clock.now_ms());
-            let header = response.headers.get("retry-after").and_then(|v| v.to_str().ok());
-            let asked = header.and_then(|header| retry_after(header, now));
+            let asked = asked(&response.headers, now);
             let kept = response.body.get(..KEPT_ANSWER.min(response.body.len()));
             let status = format::status(format, response.status.as_u16(), &response.body);
             let kept = kept.filter(|kept| !(200..300).contains(&status) && !kept.is_empty());

@@ -45,6 +45,25 @@ fn pushing() -> (Desk, TcpListener, Vec<String>) {
     (desk, listener, args)
 }
 
+/// What a terminal shows, once this is part of it.
+fn shown(screen: &mut impl Read, awaited: &str) -> String {
+    let mut seen = String::new();
+    while !seen.contains(awaited) {
+        let mut bytes = [0; 1024];
+        let read = screen.read(&mut bytes).unwrap();
+        seen.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+    }
+    seen
+}
+
+/// What it shows until nobody writes to it any more.
+fn left(mut screen: impl Read) -> String {
+    let mut rest = Vec::new();
+    // The end of a terminal is an error to whoever reads it.
+    let _ = screen.read_to_end(&mut rest);
+    String::from_utf8(rest).unwrap()
+}
+
 #[test]
 fn a_count_stands_on_the_terminal_while_work_goes_on_and_is_gone_at_the_end() {
     let (desk, listener, args) = pushing();
@@ -58,16 +77,9 @@ fn a_count_stands_on_the_terminal_while_work_goes_on_and_is_gone_at_the_end() {
     answer(listener.accept().unwrap().0);
     let held = listener.accept().unwrap().0;
     // The second file is not answered before its count is seen.
-    let mut seen = String::new();
-    while !seen.contains("1 of 2 files, 50 %, about ") {
-        let mut bytes = [0; 1024];
-        let read = screen.read(&mut bytes).unwrap();
-        seen.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
-    }
+    let mut seen = shown(&mut screen, "1 of 2 files, 50 %, about ");
     answer(held);
-    let mut rest = Vec::new();
-    let _ = screen.read_to_end(&mut rest);
-    seen.push_str(&String::from_utf8(rest).unwrap());
+    seen.push_str(&left(screen));
     assert_eq!(child.wait().unwrap().code(), Some(0), "{seen:?}");
     assert!(seen.ends_with("\r\u{1b}[K"), "{seen:?}");
     assert!(!seen.contains('\n'), "one line: {seen:?}");
@@ -109,17 +121,10 @@ fn data_on_the_same_terminal_stands_clear_of_the_count() {
     let mut child = command.spawn().unwrap();
     drop(command);
     let held = listener.accept().unwrap().0;
-    let mut seen = String::new();
-    while !seen.contains("0 of 2 files, 0 %") {
-        let mut bytes = [0; 1024];
-        let read = screen.read(&mut bytes).unwrap();
-        seen.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
-    }
+    let mut seen = shown(&mut screen, "0 of 2 files, 0 %");
     answer(held);
     answer(listener.accept().unwrap().0);
-    let mut rest = Vec::new();
-    let _ = screen.read_to_end(&mut rest);
-    seen.push_str(&String::from_utf8(rest).unwrap());
+    seen.push_str(&left(screen));
     child.wait().unwrap();
     assert!(seen.contains("\r\u{1b}[Kone.txt: known art_a\n"), "{seen:?}");
 }
