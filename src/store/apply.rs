@@ -69,10 +69,12 @@ pub(super) fn apply(
     counter.last += 1;
     counter.bytes += added;
     insert(connection, log, counter.last, write, now).map_err(failed("writing"))?;
-    if let (Some(_), Some(keep)) = (&newest, log.revisions) {
-        let gone = prune(connection, log, &write.subject, keep).map_err(failed("writing"))?;
-        counter.bytes = counter.bytes.saturating_sub(gone);
-    }
+    let gone = match (&newest, log.revisions) {
+        (Some(old), Some(1)) => remove(connection, log, old.seq).map(|()| replaced),
+        (Some(_), Some(keep)) => prune(connection, log, &write.subject, keep),
+        _ => Ok(0),
+    };
+    counter.bytes = counter.bytes.saturating_sub(gone.map_err(failed("writing"))?);
     Ok(Ok(Outcome::Written(counter.last)))
 }
 
@@ -134,6 +136,14 @@ fn insert(
              VALUES (?1, ?2, ?3, ?4, ?5)"
         ))?
         .execute(params![signed(seq), now, write.subject, write.payload.as_deref(), write.trace])?;
+    Ok(())
+}
+
+fn remove(connection: &Connection, log: &Log, seq: u64) -> rusqlite::Result<()> {
+    let table = log.name;
+    let mut statement =
+        connection.prepare_cached(&format!("DELETE FROM log_{table} WHERE seq = ?1"))?;
+    statement.execute([signed(seq)])?;
     Ok(())
 }
 
