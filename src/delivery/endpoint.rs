@@ -7,8 +7,8 @@
 mod answer;
 mod choose;
 mod replay;
+mod waiting;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::model::attempt::Outcome;
 use crate::model::subscription::Request;
 
 pub use answer::End;
-use answer::glance;
+use waiting::Waiting;
 
 /// Most events held in memory for one subscription; the rest stays in the log.
 pub const QUEUE: usize = 256;
@@ -70,9 +70,7 @@ pub struct Endpoint {
     record: Delivery,
     ttls: Ttls,
     /// Admitted events that are not settled, in order.
-    pending: VecDeque<Pending>,
-    /// Of each of them, what tells most other alerts from its own at a glance.
-    glances: VecDeque<u64>,
+    pending: Waiting,
     /// The sequence given to the last event looked at.
     assigned: u64,
     /// The log has been looked at up to here.
@@ -96,13 +94,6 @@ pub struct Endpoint {
     /// Given up since somebody last asked.
     given_up: Vec<GaveUp>,
     changed: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Pending {
-    logged: Arc<Logged>,
-    out: Outstanding,
-    under_way: bool,
 }
 
 /// What to do for a subscription now.
@@ -135,7 +126,7 @@ pub enum Work {
     /// An event again.
     Replay(Arc<Logged>, u64),
     /// A `test.ping`.
-    Ping(Request),
+    Ping(Box<Request>),
 }
 
 /// An admitted event that is not sent.
@@ -174,8 +165,7 @@ impl Endpoint {
         Ok(Self {
             keys,
             ttls,
-            pending: VecDeque::new(),
-            glances: VecDeque::new(),
+            pending: Waiting::default(),
             assigned: record.sequence,
             scan: record.cursor,
             level: false,
@@ -240,8 +230,7 @@ impl Endpoint {
             let (seq, sequence) = (first.out.seq, first.out.sequence);
             self.record.reach(seq.saturating_sub(1), sequence.saturating_sub(1));
         }
-        let begun = self.pending.iter().filter(|p| p.out.is_begun());
-        self.record.outstanding = begun.map(|p| p.out.clone()).collect();
+        self.record.outstanding = self.pending.begun();
         self.record.p95_ms = self.latency.p95_ms().or(self.record.p95_ms);
         &self.record
     }
@@ -275,7 +264,10 @@ impl Endpoint {
     /// Sequences settled or under way beyond the record as written.
     fn unwritten(&self) -> u64 {
         let first = self.pending.front().map_or(self.assigned, |p| p.out.sequence);
-        let last = self.pending.iter().rev().find(|p| p.under_way).map(|p| p.out.sequence);
+        // There are no more of them, and most of the time they come first.
+        let most = usize::try_from(self.under_way).unwrap_or(usize::MAX);
+        let last = self.pending.iter().filter(|p| p.under_way).take(most).last();
+        let last = last.map(|p| p.out.sequence);
         let ahead = self.record.ahead.ranges().last().map(|(_, to)| *to);
         let settled = first.saturating_sub(u64::from(!self.pending.is_empty()));
         let reached = [Some(settled), last, ahead].into_iter().flatten().max().unwrap_or(0);
@@ -307,8 +299,7 @@ impl Endpoint {
         let mut out = known.unwrap_or_else(|| Outstanding::new(logged, sequence));
         out.told |= told;
         self.newest = self.newest.max(Some(logged.event.timestamp));
-        self.glances.push_back(glance(&logged.event.alert.id));
-        self.pending.push_back(Pending { logged: logged.clone(), out, under_way: false });
+        self.pending.push(logged, out);
         Looked::Admitted
     }
 

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::delivery::breaker::Alarm;
 use crate::delivery::endpoint::Endpoint;
-use crate::delivery::endpoint::Pending;
 use crate::delivery::endpoint::QUEUE;
 use crate::delivery::endpoint::Work;
 use crate::delivery::ledger::GivenUp;
@@ -16,7 +15,6 @@ use crate::delivery::schedule::FAILED_AFTER;
 use crate::delivery::schedule::FAILED_AFTER_SENDS;
 use crate::delivery::schedule::Reply;
 use crate::delivery::schedule::wait;
-use crate::model::AlertId;
 use crate::model::Time;
 use crate::model::attempt::Outcome;
 
@@ -77,24 +75,24 @@ impl Endpoint {
     }
 
     fn settle(&mut self, sequence: u64, end: End) {
-        let found = self.pending.iter().position(|p| p.out.sequence == sequence);
-        let Some(at) = found else { return };
+        let Some(at) = self.pending.find(sequence) else { return };
         let outcome = end.reply.outcome();
-        let Some(pending) = self.pending.get_mut(at) else { return };
+        let Some(pending) = self.pending.begin(at) else { return };
         pending.under_way = false;
         let out = &mut pending.out;
         note_try(out, end);
-        let alert = pending.logged.event.alert.id.clone();
+        let logged = pending.logged.clone();
         let exhausted = out.sends >= FAILED_AFTER_SENDS
             && out.first_send.is_some_and(|first| end.now.since(first) >= FAILED_AFTER);
         if out.told {
             // What is still to come of this alert comes to somebody who may know of it.
-            self.record.told(&alert);
-            self.tell_others(&alert);
+            let alert = &logged.event.alert.id;
+            self.record.told(alert);
+            self.pending.tell(alert);
         }
         match outcome {
             Outcome::Delivered => {
-                self.take_out(at);
+                self.pending.take_out(at);
                 self.record.ahead.insert(sequence);
             }
             Outcome::Unacceptable => self.give_up(at, Outcome::Unacceptable, end.now),
@@ -113,24 +111,6 @@ impl Endpoint {
         if self.pending.is_empty() {
             self.newest = None;
         }
-    }
-
-    /// What waits of an alert comes to somebody who may know of it.
-    fn tell_others(&mut self, alert: &AlertId) {
-        let glance = glance(alert);
-        for (at, _) in self.glances.iter().enumerate().filter(|(_, other)| **other == glance) {
-            if let Some(other) =
-                self.pending.get_mut(at).filter(|p| p.logged.event.alert.id == *alert)
-            {
-                other.out.told = true;
-            }
-        }
-    }
-
-    /// Takes out what waits at a place.
-    pub(super) fn take_out(&mut self, at: usize) -> Option<Pending> {
-        self.glances.remove(at);
-        self.pending.remove(at)
     }
 
     fn settle_replay(&mut self, sequence: u64, end: End) {
@@ -199,7 +179,6 @@ impl Endpoint {
         let kept = kept.map_or(0, |at| at + 1).max(1);
         if self.pending.len() > kept.min(QUEUE) {
             self.pending.truncate(kept);
-            self.glances.truncate(kept);
             if let Some(last) = self.pending.back() {
                 (self.assigned, self.scan) = (last.out.sequence, last.out.seq);
                 self.level = false;
@@ -223,10 +202,4 @@ fn note_try(out: &mut Outstanding, end: End) {
         out.failures = out.failures.saturating_add(1);
     }
     out.told |= outcome.may_have_arrived() && end.reply != Reply::Unrenderable;
-}
-
-/// The last characters of an alert's id.
-pub(super) fn glance(alert: &AlertId) -> u64 {
-    let id = alert.as_str().as_bytes();
-    id.last_chunk().map_or(0, |last| u64::from_be_bytes(*last))
 }

@@ -7,9 +7,9 @@ use crate::delivery::endpoint::Due;
 use crate::delivery::endpoint::Endpoint;
 use crate::delivery::endpoint::GaveUp;
 use crate::delivery::endpoint::Next;
-use crate::delivery::endpoint::Pending;
 use crate::delivery::endpoint::UNWRITTEN;
 use crate::delivery::endpoint::Work;
+use crate::delivery::endpoint::waiting::Pending;
 use crate::delivery::lanes::Lane;
 use crate::delivery::ledger::GivenUp;
 use crate::delivery::schedule;
@@ -41,7 +41,7 @@ impl Endpoint {
             match request.kind {
                 RequestKind::Test { .. } if self.under_way > 0 => return Next::Nothing,
                 RequestKind::Test { .. } => {
-                    let ping = request.clone();
+                    let ping = Box::new(request.clone());
                     self.under_way += 1;
                     self.ping_under_way = true;
                     return Next::Send(Work::Ping(ping));
@@ -111,7 +111,8 @@ impl Endpoint {
     pub fn untried(&mut self, work: &Work) {
         self.under_way = self.under_way.saturating_sub(1);
         if let Work::Event(_, sequence) = work
-            && let Some(pending) = self.pending.iter_mut().find(|p| p.out.sequence == *sequence)
+            && let Some(at) = self.pending.find(*sequence)
+            && let Some(pending) = self.pending.get_mut(at)
         {
             pending.under_way = false;
         }
@@ -223,7 +224,7 @@ impl Endpoint {
 
     /// Gives up the pending event at a place.
     pub(super) fn give_up(&mut self, at: usize, outcome: Outcome, now: Time) {
-        let Some(pending) = self.take_out(at) else { return };
+        let Some(pending) = self.pending.take_out(at) else { return };
         let (logged, sequence, told) = (pending.logged, pending.out.sequence, pending.out.told);
         self.record.give_up(&self.wanted, GivenUp { logged: &logged, sequence, told, now });
         self.record.ahead.insert(sequence);
