@@ -31,7 +31,7 @@ use crate::egress::connect::Peer;
 /// Largest head of a response.
 const MAX_HEAD: usize = 32 << 10;
 /// Most header lines of a response.
-const MAX_LINES: usize = 64;
+pub(super) const MAX_LINES: usize = 64;
 
 type Stream = MaybeHttpsStream<TokioIo<Peer>>;
 
@@ -48,7 +48,9 @@ impl Line {
     /// Speaks over a new connection.
     pub(super) async fn over(stream: Stream) -> Result<Self, hyper::Error> {
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(MAX_HEAD).max_headers(MAX_LINES);
+        // Lines are counted by whoever reads the answer: a limit here costs each answer more than
+        // its reading.
+        builder.max_buf_size(MAX_HEAD);
         let (sender, connection) = builder.handshake(stream).await?;
         let now = Instant::now();
         let mut line = Self { sender, connection: Some(connection), since: now, used: now };
@@ -116,8 +118,8 @@ impl Line {
     }
 
     /// How long it has not been used.
-    pub(super) fn idle(&self) -> Duration {
-        self.used.elapsed()
+    pub(super) fn idle(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.used)
     }
 
     /// How long it has been there.

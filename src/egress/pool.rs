@@ -76,7 +76,7 @@ impl Pool {
         loop {
             let mut line = self.newest(host)?;
             // Outside the lock: what was closed meanwhile is closed here.
-            if line.idle() < IDLE && line.is_free() {
+            if line.idle(Instant::now()) < IDLE && line.is_free() {
                 return Some(line);
             }
         }
@@ -138,9 +138,10 @@ impl Kept {
         if self.looked.elapsed() < LOOK_EVERY {
             return old;
         }
-        self.looked = Instant::now();
+        let now = Instant::now();
+        self.looked = now;
         for waiting in self.hosts.values_mut() {
-            while waiting.lines.front().is_some_and(|line| line.idle() >= IDLE) {
+            while waiting.lines.front().is_some_and(|line| line.idle(now) >= IDLE) {
                 old.extend(waiting.lines.pop_front());
             }
         }

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::task::Context;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use crate::egress::Target;
 use crate::egress::client::HOP_HEADER;
 use crate::egress::client::broken;
 use crate::egress::line::Line;
+use crate::egress::line::MAX_LINES;
 use crate::egress::line::Outgoing;
 use crate::egress::pool::Host;
 
@@ -41,7 +43,7 @@ const LATELY: Duration = Duration::from_millis(50);
 pub struct Session {
     client: Client,
     line: Option<(Host, Box<Line>)>,
-    /// Set anew for each request: that costs less than another one.
+    /// Used again by the next request: that costs less than another one.
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether the request under way may have begun to arrive: its body was asked for.
     written: Arc<AtomicBool>,
@@ -81,21 +83,19 @@ impl Session {
     pub async fn send(&mut self, request: Request) -> Result<Response, Error> {
         let (cap, timeout, target) = (request.cap, request.timeout, request.target.clone());
         let (mut head, mut kept, mut end) = (None, BytesMut::new(), End::Broken);
-        let mut timer = self.timer(Instant::now() + timeout);
+        let now = Instant::now();
+        let deadline = now + timeout;
+        let mut timer = self.timer(deadline);
         let timed = {
             let mut answered = pin!(async {
-                let (parts, mut body) = self.exchange(request).await?;
+                let (parts, mut body) = self.exchange(request, now).await?;
                 head = Some(parts);
                 end = self.collect(&mut body, cap, &mut kept).await;
                 Ok(())
             });
             let before = poll_fn(|cx| match answered.as_mut().poll(cx) {
                 Poll::Ready(answered) => Poll::Ready(Some(answered)),
-                // What uses up its budget must not keep the timer from its turn.
-                Poll::Pending => {
-                    let timer = pin!(tokio::task::unconstrained(timer.as_mut()));
-                    timer.poll(cx).map(|()| None)
-                }
+                Poll::Pending => over(timer.as_mut(), deadline, cx).map(|()| None),
             });
             before.await
         };
@@ -120,7 +120,7 @@ impl Session {
         deadline: Instant,
     ) -> Result<(Parts, Incoming), Error> {
         let (after, target) = (request.timeout, request.target.clone());
-        let timed = timeout_at(deadline, self.exchange(request)).await;
+        let timed = timeout_at(deadline, self.exchange(request, Instant::now())).await;
         timed.unwrap_or_else(|_| Err(self.timed_out(&target, after)))
     }
 
@@ -140,26 +140,39 @@ impl Session {
         (kept.freeze(), end)
     }
 
+    /// One that ends at this time at the latest.
     fn timer(&mut self, deadline: Instant) -> Pin<Box<Sleep>> {
         match self.timer.take() {
             Some(mut timer) => {
-                timer.as_mut().reset(deadline);
+                if timer.deadline() > deadline || timer.is_elapsed() {
+                    timer.as_mut().reset(deadline);
+                }
                 timer
             }
             None => Box::pin(tokio::time::sleep_until(deadline)),
         }
     }
 
-    async fn exchange(&mut self, request: Request) -> Result<(Parts, Incoming), Error> {
+    async fn exchange(
+        &mut self,
+        request: Request,
+        now: Instant,
+    ) -> Result<(Parts, Incoming), Error> {
         // Whatever may have asked for a body before is gone with its connection.
         self.written.store(false, Ordering::Release);
         let written = Arc::clone(&self.written);
         self.client.permits(&request)?;
         let target = request.target.clone();
-        let line = self.line_to(&target).await?;
+        let line = self.line_to(&target, now).await?;
         // Without a body there is no telling when the head went out.
         written.store(request.body.is_empty(), Ordering::Release);
         match line.exchange(outgoing(request, written)).await {
+            Ok(answer) if answer.headers().len() > MAX_LINES => {
+                self.line = None;
+                let (host, reached) = (target.host().to_owned(), Reached::Unknown);
+                let source = format!("the answer has more than {MAX_LINES} header lines").into();
+                Err(Error::Broken { host, reached, source })
+            }
             Ok(answer) => Ok(answer.into_parts()),
             Err(error) => {
                 let reached = self.reached();
@@ -170,10 +183,10 @@ impl Session {
     }
 
     /// The connection at hand, if it leads there, or another one.
-    async fn line_to(&mut self, target: &Target) -> Result<&mut Line, Error> {
+    async fn line_to(&mut self, target: &Target, now: Instant) -> Result<&mut Line, Error> {
         let at_hand = match self.line.take() {
             Some((host, mut line)) if host.has(target) => {
-                let lately = line.idle() < LATELY;
+                let lately = line.idle(now) < LATELY;
                 let free = if lately { line.is_ready() } else { line.is_free() };
                 free.then_some((host, line))
             }
@@ -242,6 +255,18 @@ impl std::fmt::Debug for Session {
     }
 }
 
+/// Ready at the deadline. The timer may end before: it is that of an earlier request.
+fn over(mut timer: Pin<&mut Sleep>, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    // What uses up its budget must not keep the timer from its turn.
+    while pin!(tokio::task::unconstrained(timer.as_mut())).poll(cx).is_ready() {
+        if timer.deadline() >= deadline {
+            return Poll::Ready(());
+        }
+        timer.as_mut().reset(deadline);
+    }
+    Poll::Pending
+}
+
 /// The request as it is written, with what the client sets itself.
 fn outgoing(request: Request, written: Arc<AtomicBool>) -> http::Request<Outgoing> {
     let Request { method, target, mut headers, body, hops, .. } = request;
@@ -249,7 +274,11 @@ fn outgoing(request: Request, written: Arc<AtomicBool>) -> http::Request<Outgoin
     headers.insert(header::HOST, target.authority().clone());
     headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
     headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
-    headers.insert(HOP_HEADER, HeaderValue::from(u16::from(hops) + 1));
+    let hop = match hops {
+        0 => HeaderValue::from_static("1"),
+        more => HeaderValue::from(u16::from(more) + 1),
+    };
+    headers.insert(HOP_HEADER, hop);
     let mut built = http::Request::new(Outgoing::new(body, written));
     *built.method_mut() = method;
     *built.uri_mut() = target.path().clone();

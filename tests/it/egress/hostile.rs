@@ -52,7 +52,8 @@ enum Does {
     NeverEndsChunk,
     SendsBomb,
     SendsLargeHead,
-    SendsManyLines,
+    /// So many header lines.
+    SendsLines(usize),
     NeverEndsHead,
     ResetsBody,
     ResetsInstead,
@@ -84,7 +85,9 @@ const RECEIVERS: &[(Does, &str, usize, Ends)] = &[
     (Does::NeverEndsChunk, "http", 10, Answered(false)),
     (Does::SendsBomb, "http", 10, Answered(false)),
     (Does::SendsLargeHead, "http", 10, Failed("broken", Unknown)),
-    (Does::SendsManyLines, "http", 10, Failed("broken", Unknown)),
+    (Does::SendsLines(64), "http", 10, Answered(true)),
+    (Does::SendsLines(65), "http", 10, Failed("broken", Unknown)),
+    (Does::SendsLines(1_000), "http", 10, Failed("broken", Unknown)),
     (Does::NeverEndsHead, "http", 10, Failed("broken", Unknown)),
     (Does::ResetsBody, "http", 10, Answered(false)),
     (Does::ResetsInstead, "http", 10, Failed("broken", Unknown)),
@@ -158,8 +161,9 @@ async fn serve(does: Does, mut socket: TcpStream) -> std::io::Result<()> {
             socket.write_all(head.as_bytes()).await?;
             gone(&mut socket).await
         }
-        Does::SendsManyLines => {
-            let head = format!("{ok}{}\r\n", "x-line: x\r\n".repeat(1_000));
+        Does::SendsLines(lines) => {
+            let more = "x-line: x\r\n".repeat(lines - 2);
+            let head = format!("{ok}content-length: 0\r\nconnection: close\r\n{more}\r\n");
             socket.write_all(head.as_bytes()).await?;
             gone(&mut socket).await
         }
