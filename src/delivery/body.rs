@@ -1,5 +1,9 @@
 //! The bytes of a webhook: the same for every try, but for `late`.
 
+use bytes::BufMut;
+use bytes::Bytes;
+use bytes::BytesMut;
+
 use crate::delivery::Logged;
 use crate::model::Event;
 use crate::model::SubscriptionId;
@@ -13,6 +17,8 @@ use crate::model::wire::Links;
 /// Largest body sent.
 pub const MAX_BYTES: usize = 256 * 1024;
 
+/// Longest address: ids are this long, and a number has so many digits.
+const ADDRESS: usize = 128;
 /// Excerpt lengths tried, one after the other, until the body fits.
 const EXCERPTS: [usize; 4] = [280, 120, 40, 0];
 /// Evidence kept per article once excerpts alone do not help.
@@ -59,8 +65,9 @@ impl Rendered {
         body.data.links.alert = Some(format!("{public_url}/alerts/{}", event.alert.id));
         let bytes = fitted(body);
         // The head of the event comes before anything that others wrote.
-        let marker = address(&longest, u64::MAX, false);
-        let at = bytes.windows(marker.len()).position(|w| w == marker.as_bytes());
+        let mut marker = Vec::new();
+        Address { subscription: &longest, sequence: u64::MAX, late: false }.write(&mut marker);
+        let at = bytes.windows(marker.len()).position(|w| w == marker);
         let at = at.expect("the body has the address that was written into it");
         let (head, rest) = bytes.split_at(at);
         let tail = rest.get(marker.len()..).unwrap_or_default();
@@ -69,21 +76,45 @@ impl Rendered {
 
     /// The bytes for one subscription.
     pub fn addressed(&self, to: Address<'_>) -> Vec<u8> {
-        let address = address(to.subscription, to.sequence, to.late || self.late);
-        [self.head.as_slice(), address.as_bytes(), self.tail.as_slice()].concat()
+        let mut bytes = Vec::with_capacity(self.longest());
+        self.write(to, &mut bytes);
+        bytes
+    }
+
+    /// The same at the end of `room`, which is used again once nobody has a hold of it.
+    pub fn addressed_in(&self, to: Address<'_>, room: &mut BytesMut) -> Bytes {
+        room.reserve(self.longest());
+        self.write(to, room);
+        room.split().freeze()
+    }
+
+    fn write(&self, to: Address<'_>, bytes: &mut impl BufMut) {
+        bytes.put_slice(&self.head);
+        Address { late: to.late || self.late, ..to }.write(bytes);
+        bytes.put_slice(&self.tail);
+    }
+
+    fn longest(&self) -> usize {
+        self.head.len() + ADDRESS + self.tail.len()
     }
 }
 
-/// The bytes that tell an event, the same for every try but for `late`.
-pub fn native(logged: &Logged, to: Address<'_>, public_url: &str) -> Vec<u8> {
-    logged.rendered.get_or_init(|| Rendered::of(&logged.event, public_url)).addressed(to)
+impl Address<'_> {
+    /// The fields of [`EventHead`] that differ between subscriptions, as they stand in the JSON.
+    fn write(&self, bytes: &mut impl BufMut) {
+        let (sequence, late) =
+            (self.sequence.to_string(), if self.late { "true" } else { "false" });
+        let (id, sequence) = (self.subscription.as_str(), sequence.as_str());
+        for part in [r#""subscription":""#, id, r#"","sequence":"#, sequence, r#","late":"#, late] {
+            bytes.put_slice(part.as_bytes());
+        }
+    }
 }
 
-/// The fields of [`EventHead`] that differ between subscriptions, as they stand in the JSON.
-fn address(subscription: &SubscriptionId, sequence: u64, late: bool) -> String {
-    let (sequence, late) = (sequence.to_string(), if late { "true" } else { "false" });
-    let (id, sequence) = (subscription.as_str(), sequence.as_str());
-    [r#""subscription":""#, id, r#"","sequence":"#, sequence, r#","late":"#, late].concat()
+/// What tells an event, made for the first subscription that is told: the same for every try but for
+/// `late`.
+pub fn rendered<'l>(logged: &'l Logged, public_url: &str) -> &'l Rendered {
+    logged.rendered.get_or_init(|| Rendered::of(&logged.event, public_url))
 }
 
 fn fitted(mut body: Body) -> Vec<u8> {

@@ -102,9 +102,10 @@ pub fn wait(failures: u32, reply: Reply, event_age: Duration, jitter: f64) -> Du
     }
 }
 
-/// How long an answer with these headers asks to be left alone.
-pub fn asked(headers: &HeaderMap, now: Time) -> Option<Duration> {
-    retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
+/// How long an answer with these headers asks to be left alone. `now` is asked for where it matters.
+pub fn asked(headers: &HeaderMap, now: impl FnOnce() -> Time) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    retry_after(text, now())
 }
 
 /// A `Retry-After`: seconds, or a date read against `now`. Negative or past is zero; what cannot

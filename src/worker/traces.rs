@@ -223,7 +223,7 @@ impl Exporter {
         Err(Trouble {
             why: format!("the collector answers {}", answer.status.as_u16()),
             passes: matches!(answer.status.as_u16(), 429 | 502 | 503 | 504),
-            wait: asked(&answer.headers, now),
+            wait: asked(&answer.headers, || now),
         })
     }
 

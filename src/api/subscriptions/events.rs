@@ -76,7 +76,7 @@ pub(super) async fn pull<B: Bus>(
             return ControlFlow::Break(());
         }
         let to = body::Address { subscription, sequence, late: false };
-        let bytes = body::native(logged, to, public_url);
+        let bytes = body::rendered(logged, public_url).addressed(to);
         page.bytes += bytes.len();
         page.bodies.push(bytes);
         page.last = Mark { sequence, position: logged.seq };

@@ -29,7 +29,7 @@ const QUEUE: usize = 4_096;
 const GROUP: usize = 1_024;
 /// A group gathers for so long: attempts are history, and a commit of few costs as much as one of
 /// many.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Where attempts go.
 #[derive(Clone, Debug)]

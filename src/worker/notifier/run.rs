@@ -40,27 +40,23 @@ impl Run {
     /// under way.
     pub(super) fn take(&self) -> (Vec<Done>, bool) {
         let mut notes = self.notes();
-        let last = notes.is_over();
+        let last = notes.is_over(Instant::now());
         (std::mem::take(&mut notes.done), last)
     }
 
-    /// Notes a request that ended.
-    pub(super) fn note(&self, done: Done) {
+    /// Notes a request that ended now, and answers whether another one may be begun.
+    pub(super) fn note(&self, done: Done, now: Instant) -> bool {
         let mut notes = self.notes();
         if notes.done.capacity() == 0 {
             notes.done.reserve(NOTED);
         }
         notes.done.push(done);
+        !notes.is_over(now) && !self.stopped.load(Ordering::Acquire)
     }
 
     /// Its first request begins.
-    pub(super) fn begin(&self) {
-        self.notes().began = Some(Instant::now());
-    }
-
-    /// Whether nothing more of it is to be begun.
-    pub(super) fn is_over(&self) -> bool {
-        self.stopped.load(Ordering::Acquire) || self.notes().is_over()
+    pub(super) fn begin(&self, now: Instant) {
+        self.notes().began = Some(now);
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
@@ -69,7 +65,7 @@ impl Run {
 }
 
 impl Notes {
-    fn is_over(&self) -> bool {
-        self.began.is_some_and(|began| began.elapsed() >= RUN_TIME)
+    fn is_over(&self, now: Instant) -> bool {
+        self.began.is_some_and(|began| now.saturating_duration_since(began) >= RUN_TIME)
     }
 }

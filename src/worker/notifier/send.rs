@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use bytes::BytesMut;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
@@ -49,6 +50,8 @@ const TRACE: HeaderName = HeaderName::from_static(TRACEPARENT);
 
 /// Headers of ours, those of the client among them.
 const OURS: usize = 12;
+/// Bytes of most requests.
+const ROOM: usize = 2 << 10;
 /// Most of an answer that is kept in the log of attempts.
 const KEPT_ANSWER: usize = 4 << 10;
 
@@ -71,11 +74,21 @@ pub(super) struct Order {
 }
 
 /// What each request is given anew.
-struct Given {
+struct Given<'a> {
     now: Time,
     trace: TraceContext,
     /// Room for its headers.
     headers: HeaderMap,
+    /// Room for its bytes.
+    room: &'a mut BytesMut,
+}
+
+/// What sends the requests of a run.
+struct Sender {
+    session: Session,
+    clock: Clock,
+    /// Where a request is written, used again by the next one.
+    room: BytesMut,
 }
 
 /// What one request tells.
@@ -105,13 +118,13 @@ pub(super) struct Done {
 }
 
 impl Order {
-    fn native(&self, telling: &Telling) -> Vec<u8> {
+    fn native(&self, telling: &Telling, room: &mut BytesMut) -> Bytes {
         match &telling.work {
             Work::Event(logged, _) | Work::Replay(logged, _) => {
-                body::native(logged, self.address(telling), &self.public_url)
+                body::rendered(logged, &self.public_url).addressed_in(self.address(telling), room)
             }
             Work::Ping(request) => {
-                body::ping(name(&telling.work).0, &self.subscription, request.at)
+                body::ping(name(&telling.work).0, &self.subscription, request.at).into()
             }
         }
     }
@@ -133,17 +146,22 @@ impl Order {
 
     /// The request. Where its format gives nothing, what it says of that; none in it where the address
     /// is not allowed, or a header cannot be written, which checked data never causes.
-    fn request(&self, telling: &Telling, given: Given) -> Result<Option<Request>, Unrenderable> {
+    fn request(
+        &self,
+        telling: &Telling,
+        given: Given<'_>,
+    ) -> Result<Option<Request>, Unrenderable> {
         let Some(target) = self.target.clone() else { return Ok(None) };
         let Some(style) = &self.style else {
             let json = HeaderValue::from_static("application/json");
-            return Ok(self.signed(telling, given, (target, json, self.native(telling))));
+            let body = self.native(telling, given.room);
+            return Ok(self.signed(telling, given, (target, json, body)));
         };
         let message = self.styled(telling, style)?;
         let Ok(content_type) = HeaderValue::from_str(&message.content_type) else {
             return Ok(None);
         };
-        let mut request = self.signed(telling, given, (target, content_type, message.body));
+        let mut request = self.signed(telling, given, (target, content_type, message.body.into()));
         for (name, value) in message.headers {
             let (Some(wanted), Ok(value)) = (&mut request, HeaderValue::try_from(value)) else {
                 return Ok(None);
@@ -157,13 +175,13 @@ impl Order {
     fn signed(
         &self,
         telling: &Telling,
-        given: Given,
-        (target, content_type, body): (Target, HeaderValue, Vec<u8>),
+        given: Given<'_>,
+        (target, content_type, body): (Target, HeaderValue, Bytes),
     ) -> Option<Request> {
         let id = body::webhook_id(name(&telling.work).0, &self.subscription);
         let in_force = self.keys.iter().filter_map(|signer| signer.at(given.now));
         let signature = signature::sign(in_force, &id, given.now.seconds(), &body);
-        let mut request = Request::post(target, Bytes::from(body));
+        let mut request = Request::post(target, body);
         (request.timeout, request.headers) = (self.timeout, given.headers);
         // First, so that none takes the place of ours.
         request.headers.reserve(self.headers.len() + OURS);
@@ -175,17 +193,20 @@ impl Order {
             (WEBHOOK_SIGNATURE, signature),
             (TRACE, given.trace.header()),
         ] {
-            request.headers.insert(name, value.try_into().ok()?);
+            given.room.extend_from_slice(value.as_bytes());
+            let value = HeaderValue::from_maybe_shared(given.room.split().freeze());
+            request.headers.insert(name, value.ok()?);
         }
         Some(request)
     }
 
-    /// Sends one. Never fails: what went wrong is the reply.
-    async fn send(&self, session: &mut Session, clock: &Clock, telling: Telling) -> Done {
+    /// Sends one, beginning now. Never fails: what went wrong is the reply.
+    async fn send(&self, sender: &mut Sender, (telling, now): (Telling, Instant)) -> Done {
+        let Sender { session, clock, room } = sender;
         let at = Time::from_millis(clock.now_ms());
-        let began = Instant::now();
         let span = trail::begin(self, &telling.work);
-        let given = Given { now: at, trace: trail::context(&span), headers: session.headers() };
+        let (trace, headers) = (trail::context(&span), session.headers());
+        let given = Given { now: at, trace, headers, room };
         let mut failure = None;
         let (reply, answer) = match self.request(&telling, given) {
             Ok(Some(request)) => {
@@ -205,7 +226,7 @@ impl Order {
             Err(unrenderable) => (Reply::Unrenderable, Some(chain(&unrenderable))),
         };
         trail::end(span, &reply, failure);
-        Done { work: telling.work, reply, at, took: began.elapsed(), answer }
+        Done { work: telling.work, reply, at, took: now.elapsed(), answer }
     }
 }
 
@@ -237,25 +258,28 @@ pub(super) async fn send(
     clock: Clock,
     (order, mut tellings, run): (Order, VecDeque<Telling>, Arc<Run>),
 ) -> Sent {
-    run.begin();
+    let mut now = Instant::now();
+    run.begin(now);
     let seconds = metrics::histogram!(metric::DELIVERY_SECONDS);
     let latency = metrics::histogram!(metric::EVENT_LATENCY_SECONDS);
-    let mut session = client.session();
+    let room = BytesMut::with_capacity(ROOM);
+    let mut sender = Sender { session: client.session(), clock, room };
     let mut delivered = 0;
     while let Some(telling) = tellings.pop_front() {
-        let done = order.send(&mut session, &clock, telling).await;
+        let done = order.send(&mut sender, (telling, now)).await;
+        now += done.took;
         seconds.record(done.took);
         if let Work::Event(logged, _) = &done.work {
             latency.record(done.at.since(logged.event.timestamp));
         }
         let outcome = done.reply.outcome();
-        run.note(done);
+        let goes_on = run.note(done, now);
         if outcome != Outcome::Delivered {
             metrics::counter!(metric::ATTEMPTS, "outcome" => outcome.as_str()).increment(1);
             break;
         }
         delivered += 1;
-        if run.is_over() {
+        if !goes_on {
             break;
         }
     }
@@ -273,8 +297,7 @@ fn read(
 ) -> (Reply, Option<String>) {
     match answer {
         Ok(response) => {
-            let now = Time::from_millis(clock.now_ms());
-            let asked = asked(&response.headers, now);
+            let asked = asked(&response.headers, || Time::from_millis(clock.now_ms()));
             let kept = response.body.get(..KEPT_ANSWER.min(response.body.len()));
             let status = format::status(format, response.status.as_u16(), &response.body);
             let kept = kept.filter(|kept| !(200..300).contains(&status) && !kept.is_empty());
