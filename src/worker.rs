@@ -6,6 +6,7 @@ pub mod lease;
 pub mod notifier;
 pub mod rules;
 pub mod traces;
+mod watchdog;
 
 /// What ends a worker before it is asked to end.
 #[derive(Debug, thiserror::Error)]

@@ -88,19 +88,23 @@ pub async fn run<B: Bus>(
     result.map_err(|source| crate::worker::Error::Bus { worker: "notifier", source })
 }
 
-/// Serves, and begins anew where the bus failed in a way that passes.
+/// Serves, and begins anew where the bus failed in a way that passes, or what is read ended or stood
+/// still.
 async fn serve<B: Bus>(
     parts: &desk::Parts<B>,
     stop: &CancellationToken,
 ) -> Result<(), crate::bus::Error> {
     loop {
-        let Err(error) = desk::serve(parts, stop).await else { return Ok(()) };
-        if !error.is_temporary() {
-            return Err(error);
-        }
-        let text = chain(&error);
-        if parts.settings.board.set("notifier", Health::NotReady(text.clone())) {
-            tracing::warn!(error = text, "Notifier waits for the bus");
+        match desk::serve(parts, stop).await {
+            Ok(()) if stop.is_cancelled() => return Ok(()),
+            Ok(()) => tracing::warn!("Notifier begins anew"),
+            Err(error) if !error.is_temporary() => return Err(error),
+            Err(error) => {
+                let text = chain(&error);
+                if parts.settings.board.set("notifier", Health::NotReady(text.clone())) {
+                    tracing::warn!(error = text, "Notifier waits for the bus");
+                }
+            }
         }
         (0..parts.settings.leases.shards).for_each(|shard| parts.keeper.drop_shard(shard));
         tokio::select! {

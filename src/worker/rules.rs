@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
@@ -37,6 +36,7 @@ use crate::telemetry::metric;
 use crate::worker::lease::Change;
 use crate::worker::lease::Keeper;
 use crate::worker::lease::Settings as LeaseSettings;
+use crate::worker::watchdog::Watchdog;
 use matching::Read;
 use matching::match_all;
 use shard::Shard;
@@ -52,8 +52,6 @@ const RETRY: Duration = Duration::from_millis(200);
 const LOADING: Duration = Duration::from_secs(60);
 /// Longest wait for timers, so that a clock that was set is noticed.
 const MAX_TIMER_WAIT: Duration = Duration::from_secs(5);
-/// How often it is looked at whether the reader stands still before unread articles.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What a rules worker works with.
 #[derive(Clone, Debug)]
@@ -78,9 +76,7 @@ struct Worker<B> {
     reader: Option<Reader>,
     /// Last position the reader delivered or passed.
     position: u64,
-    /// When it was last looked at whether the reader stands still, and its position then.
-    looked_at: Instant,
-    position_then: u64,
+    watchdog: Watchdog,
     trails: Trails,
 }
 
@@ -101,8 +97,7 @@ pub async fn run<B: Bus>(
         shards: BTreeMap::new(),
         reader: None,
         position: 0,
-        looked_at: Instant::now(),
-        position_then: 0,
+        watchdog: Watchdog::new(),
         trails: Trails::default(),
     };
     let mut renewals = tokio::task::JoinSet::new();
@@ -263,7 +258,7 @@ impl<B: Bus> Worker<B> {
         trails::end_read(read, &done);
         done?;
         self.position = last;
-        if self.looked_at.elapsed() >= LOOK_EVERY {
+        if self.watchdog.is_due() {
             self.look_at_reader(self.bus.end(Stream::Articles).await?);
         }
         Ok(())

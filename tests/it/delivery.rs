@@ -4,6 +4,7 @@ mod canary;
 mod hook;
 mod recovery;
 mod sharing;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -47,6 +47,7 @@ use crate::worker::notifier::log;
 use crate::worker::notifier::log::Scribe;
 use crate::worker::notifier::log::Stretch;
 use crate::worker::notifier::send::Sent;
+use crate::worker::watchdog::Watchdog;
 use reading::Read;
 use sending::UnderWay;
 use shards::Opened;
@@ -59,8 +60,6 @@ use writing::Written;
 const MAX_CLOSED: usize = 10_000;
 /// Longest sleep, so that a clock that was set is noticed.
 const MAX_SLEEP: Duration = Duration::from_secs(1);
-/// How often it is looked at whether the tail stands still before unread events.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// After so long without a shard, others have them all.
 const STANDING_BY: Duration = Duration::from_secs(2);
 /// The cursor of a subscription that gets nothing is written after so many positions.
@@ -88,7 +87,7 @@ struct Desk<'a, B> {
     began: Instant,
     /// Position of the tail: the log has been read up to here.
     tail: u64,
-    looked: Looked,
+    watchdog: Watchdog,
     closed: HashSet<AlertId>,
     closed_order: VecDeque<AlertId>,
     timers: BTreeSet<(Time, u32)>,
@@ -120,12 +119,6 @@ struct Desk<'a, B> {
     removals: JoinSet<Result<(), Error>>,
 }
 
-/// When it was last looked at whether the tail stands still, and its position then.
-struct Looked {
-    at: Instant,
-    tail: u64,
-}
-
 enum Woken {
     Stop,
     Leases(Vec<Change>),
@@ -139,7 +132,8 @@ enum Woken {
     Timer,
 }
 
-/// Serves until `stop`; then lets requests under way end and writes what they did.
+/// Serves until `stop`, or until what it reads ends or stands still; then lets requests under way
+/// end and writes what they did.
 pub(super) async fn serve<B: Bus>(parts: &Parts<B>, stop: &CancellationToken) -> Result<(), Error> {
     let tail = parts.bus.end(Stream::Events).await?;
     let selection = Selection {
@@ -169,7 +163,7 @@ impl<'a, B: Bus> Desk<'a, B> {
             serial: 0,
             began: Instant::now(),
             tail,
-            looked: Looked { at: Instant::now(), tail: 0 },
+            watchdog: Watchdog::new(),
             closed: HashSet::new(),
             closed_order: VecDeque::new(),
             timers: BTreeSet::new(),
@@ -322,16 +316,15 @@ impl<'a, B: Bus> Desk<'a, B> {
     /// Whether the tail has stood still before unread events for a while: then everything is
     /// opened anew.
     async fn tail_stands_still(&mut self) -> Result<bool, Error> {
-        if self.looked.at.elapsed() < LOOK_EVERY {
+        if !self.watchdog.is_due() {
             return Ok(false);
         }
         let end = self.parts.bus.end(Stream::Events).await?;
         metric::lag("notifier", end.saturating_sub(self.tail));
-        let stands = self.tail < end && self.tail == self.looked.tail;
+        let stands = self.watchdog.look(self.tail, end);
         if stands {
             tracing::warn!(tail = self.tail, end, "Reader of events stood still");
         }
-        self.looked = Looked { at: Instant::now(), tail: self.tail };
         self.report();
         self.forget_recent();
         self.parts.client.close_idle();

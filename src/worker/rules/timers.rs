@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::bus::Bus;
 use crate::bus::Error;
 use crate::bus::Stream;
 use crate::telemetry::metric;
-use crate::worker::rules::LOOK_EVERY;
 use crate::worker::rules::MAX_TIMER_WAIT;
 use crate::worker::rules::Worker;
 use crate::worker::rules::shard;
@@ -20,7 +17,7 @@ impl<B: Bus> Worker<B> {
     pub(super) async fn fire_timers(&mut self) -> Result<(), Error> {
         let now = self.now();
         let due = self.shards.values().any(|s| s.next_due.is_some_and(|due| due <= now));
-        if !due && self.looked_at.elapsed() < LOOK_EVERY {
+        if !due && !self.watchdog.is_due() {
             return Ok(());
         }
         let end = self.bus.end(Stream::Articles).await?;
@@ -42,17 +39,14 @@ impl<B: Bus> Worker<B> {
 
     /// A reader that has stood still before unread articles for a while is opened anew.
     pub(super) fn look_at_reader(&mut self, end: u64) {
-        if self.looked_at.elapsed() < LOOK_EVERY {
+        if !self.watchdog.is_due() {
             return;
         }
         metric::lag("rules", end.saturating_sub(self.position));
-        let unread = self.reader.is_some() && self.position < end;
-        if unread && self.position == self.position_then {
+        if self.watchdog.look(self.position, end) && self.reader.is_some() {
             tracing::warn!(position = self.position, end, "Reader of articles stood still");
             self.reader = None;
         }
-        self.looked_at = Instant::now();
-        self.position_then = self.position;
     }
 
     pub(super) fn until_timer(&self) -> Duration {
