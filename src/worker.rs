@@ -8,6 +8,9 @@ pub mod rules;
 pub mod traces;
 mod watchdog;
 
+use crate::bus::Entry;
+use crate::bus::Watch;
+
 /// What ends a worker before it is asked to end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -20,4 +23,12 @@ pub enum Error {
         #[source]
         source: crate::bus::Error,
     },
+}
+
+/// The next change; none comes where nothing is watched. Cancel safe.
+async fn next_change(watch: &mut Option<Watch>) -> Option<Result<Entry, crate::bus::Error>> {
+    match watch {
+        Some(watch) => watch.next().await,
+        None => std::future::pending().await,
+    }
 }

@@ -19,6 +19,7 @@ use crate::worker::lease::Inner;
 use crate::worker::lease::Keeper;
 use crate::worker::lease::Lease;
 use crate::worker::lease::Seen;
+use crate::worker::next_change;
 
 impl<B: Bus> Keeper<B> {
     /// Renews, watches the others and takes what is free, until dropped. Failures are waited out:
@@ -29,7 +30,20 @@ impl<B: Bus> Keeper<B> {
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut failing = false;
         loop {
-            beat.tick().await;
+            // Renewals are noted as they come: more of them come in a round than a watch holds ready,
+            // and whoever lags behind takes the dead for alive.
+            tokio::select! {
+                biased;
+                _ = beat.tick() => {}
+                change = next_change(&mut watch) => {
+                    match change {
+                        Some(Ok(entry)) => self.note(&mut self.lock(), entry),
+                        // The next round opens it anew, and says so where it cannot.
+                        Some(Err(_)) | None => watch = None,
+                    }
+                    continue;
+                }
+            }
             let round = tokio::time::timeout(self.settings.length, self.round(&mut watch)).await;
             let error = match round {
                 Ok(Ok(())) => None,

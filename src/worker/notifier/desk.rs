@@ -40,6 +40,7 @@ use crate::model::Time;
 use crate::telemetry::metric;
 use crate::worker::lease::Change;
 use crate::worker::lease::Keeper;
+use crate::worker::next_change;
 use crate::worker::notifier::RETRY;
 use crate::worker::notifier::Settings;
 use crate::worker::notifier::attempts::Log;
@@ -357,13 +358,6 @@ impl<'a, B: Bus> Desk<'a, B> {
 
     fn now(&self) -> Time {
         Time::from_millis(self.parts.settings.clock.now_ms())
-    }
-}
-
-async fn next_change(watch: &mut Option<Watch>) -> Option<Result<Entry, Error>> {
-    match watch {
-        Some(watch) => watch.next().await,
-        None => std::future::pending().await,
     }
 }
 
