@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use schemars::Schema;
@@ -9,6 +10,7 @@ use schemars::SchemaGenerator;
 use schemars::json_schema;
 use serde::Deserialize;
 use serde::Serialize;
+use serde::Serializer;
 use sha2::Digest;
 use sha2::Sha256;
 
@@ -32,9 +34,9 @@ pub struct BadId {
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $wanted:literal, $check:expr) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks the text and takes it as an id.
@@ -42,7 +44,7 @@ macro_rules! id {
                 let text = text.into();
                 let check: fn(&str) -> bool = $check;
                 if check(&text) {
-                    Ok(Self(text))
+                    Ok(Self(text.into()))
                 } else {
                     let text = text.chars().take(120).collect();
                     Err(BadId { what: $what, text, wanted: $wanted })
@@ -65,6 +67,12 @@ macro_rules! id {
             }
         }
 
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
         impl TryFrom<String> for $name {
             type Error = BadId;
             fn try_from(text: String) -> Result<Self, BadId> {
@@ -81,7 +89,7 @@ macro_rules! id {
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.0.as_ref().to_owned()
             }
         }
 
@@ -143,24 +151,24 @@ id!(
 impl Key {
     /// The key of an alert whose place is not known, or whose rule has one alert only.
     pub fn unknown() -> Self {
-        Self("-".to_owned())
+        Self("-".into())
     }
 
     /// Whether this is the unknown key `-`.
     pub fn is_unknown(&self) -> bool {
-        self.0 == "-"
+        self.as_str() == "-"
     }
 }
 
 impl SourceId {
     /// The source of what is pushed without naming one.
     pub fn push() -> Self {
-        Self("push".to_owned())
+        Self("push".into())
     }
 
     /// The source of the canary's articles.
     pub fn canary() -> Self {
-        Self("canary".to_owned())
+        Self("canary".into())
     }
 
     /// Whether no feed or folder may have it: what comes from there would pass for Wirebell's own.
@@ -170,7 +178,7 @@ impl SourceId {
 
     /// The source of an operator's own decisions.
     pub fn operator() -> Self {
-        Self("operator".to_owned())
+        Self("operator".into())
     }
 }
 
@@ -185,13 +193,13 @@ impl Lang {
 impl ArticleId {
     /// The id of what `source` identifies as `identity`.
     pub fn of(source: &SourceId, identity: &str) -> Self {
-        Self(hash_id("art_", &[source.as_str(), identity]))
+        Self(hash_id("art_", &[source.as_str(), identity]).into())
     }
 
     /// The id of a CAP message, from whichever source it comes: `sent` in milliseconds since 1970
     /// where it can be read, else as written.
     pub fn of_message(sender: &str, identifier: &str, sent: &str) -> Self {
-        Self(hash_id("art_", &["cap", sender, identifier, sent]))
+        Self(hash_id("art_", &["cap", sender, identifier, sent]).into())
     }
 }
 
@@ -200,24 +208,22 @@ impl AlertId {
     pub fn of(rule: &RuleId, key: &Key, nature: Nature, opened_by: (&ArticleId, u32)) -> Self {
         let (article, revision) = opened_by;
         let revision = revision.to_string();
-        Self(hash_id(
-            "alr_",
-            &[rule.as_str(), key.as_str(), nature.as_str(), article.as_str(), &revision],
-        ))
+        let named = [rule.as_str(), key.as_str(), nature.as_str(), article.as_str(), &revision];
+        Self(hash_id("alr_", &named).into())
     }
 }
 
 impl EventId {
     /// The id of an alert's event number `n`.
     pub fn of(alert: &AlertId, n: u32) -> Self {
-        Self(hash_id("evt_", &[alert.as_str(), &n.to_string()]))
+        Self(hash_id("evt_", &[alert.as_str(), &n.to_string()]).into())
     }
 }
 
 impl SubscriptionId {
     /// An id from 16 random bytes.
     pub fn from_random(bytes: [u8; 16]) -> Self {
-        Self(format!("sub_{}", base32(&bytes)))
+        Self(format!("sub_{}", base32(&bytes)).into())
     }
 
     /// The id of a subscription that is kept in a file: it follows from its name, so that a store

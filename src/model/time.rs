@@ -11,10 +11,11 @@ use schemars::SchemaGenerator;
 use schemars::json_schema;
 use serde::Deserialize;
 use serde::Serialize;
+use serde::Serializer;
 
 /// A UTC instant in whole milliseconds; written as RFC 3339 with exactly three decimals.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Time(i64);
 
 /// A text that is no RFC 3339 instant between the years 0 and 9999.
@@ -111,9 +112,9 @@ impl TryFrom<String> for Time {
     }
 }
 
-impl From<Time> for String {
-    fn from(t: Time) -> String {
-        t.to_string()
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
