@@ -361,6 +361,14 @@ impl tokio_stream::Stream for Reader {
     }
 }
 
+impl tokio_stream::Stream for Watch {
+    type Item = Result<Entry, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context)
+    }
+}
+
 impl Watch {
     /// A watch fed through a bounded channel by `task`, which ends with it.
     pub(crate) fn new(

@@ -8,8 +8,8 @@ pub mod rules;
 pub mod traces;
 mod watchdog;
 
-use crate::bus::Entry;
-use crate::bus::Watch;
+use tokio_stream::Stream;
+use tokio_stream::StreamExt;
 
 /// What ends a worker before it is asked to end.
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +25,10 @@ pub enum Error {
     },
 }
 
-/// The next change; none comes where nothing is watched. Cancel safe.
-async fn next_change(watch: &mut Option<Watch>) -> Option<Result<Entry, crate::bus::Error>> {
-    match watch {
-        Some(watch) => watch.next().await,
+/// What comes next; nothing comes where nothing is open. Cancel safe.
+async fn next_of<S: Stream + Unpin>(open: &mut Option<S>) -> Option<S::Item> {
+    match open {
+        Some(open) => open.next().await,
         None => std::future::pending().await,
     }
 }

@@ -17,7 +17,7 @@ use crate::model::wire::Links;
 /// Largest body sent.
 pub const MAX_BYTES: usize = 256 * 1024;
 
-/// Longest address: ids are this long, and a number has so many digits.
+/// Room for any address.
 const ADDRESS: usize = 128;
 /// Excerpt lengths tried, one after the other, until the body fits.
 const EXCERPTS: [usize; 4] = [280, 120, 40, 0];

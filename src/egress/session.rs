@@ -144,7 +144,7 @@ impl Session {
     fn timer(&mut self, deadline: Instant) -> Pin<Box<Sleep>> {
         match self.timer.take() {
             Some(mut timer) => {
-                if timer.deadline() > deadline || timer.is_elapsed() {
+                if timer.deadline() > deadline {
                     timer.as_mut().reset(deadline);
                 }
                 timer

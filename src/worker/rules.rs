@@ -36,6 +36,7 @@ use crate::telemetry::metric;
 use crate::worker::lease::Change;
 use crate::worker::lease::Keeper;
 use crate::worker::lease::Settings as LeaseSettings;
+use crate::worker::next_of;
 use crate::worker::watchdog::Watchdog;
 use matching::Read;
 use matching::match_all;
@@ -123,7 +124,7 @@ impl<B: Bus> Worker<B> {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 changes = self.keeper.changes() => Woken::Changes(changes),
-                item = next(&mut self.reader) => Woken::Item(item),
+                item = next_of(&mut self.reader) => Woken::Item(item),
                 () = tokio::time::sleep(timer) => Woken::Timer,
             };
             let done = match woken {
@@ -361,12 +362,5 @@ impl<B: Bus> Worker<B> {
             Err(_) => "no answer in time".to_owned(),
         };
         tracing::warn!(error = failed, "Rules leases not given back");
-    }
-}
-
-async fn next(reader: &mut Option<Reader>) -> Option<Result<Item, crate::bus::Error>> {
-    match reader {
-        Some(reader) => reader.next().await,
-        None => std::future::pending().await,
     }
 }

@@ -19,7 +19,7 @@ use crate::worker::lease::Inner;
 use crate::worker::lease::Keeper;
 use crate::worker::lease::Lease;
 use crate::worker::lease::Seen;
-use crate::worker::next_change;
+use crate::worker::next_of;
 
 impl<B: Bus> Keeper<B> {
     /// Renews, watches the others and takes what is free, until dropped. Failures are waited out:
@@ -35,7 +35,7 @@ impl<B: Bus> Keeper<B> {
             tokio::select! {
                 biased;
                 _ = beat.tick() => {}
-                change = next_change(&mut watch) => {
+                change = next_of(&mut watch) => {
                     match change {
                         Some(Ok(entry)) => self.note(&mut self.lock(), entry),
                         // The next round opens it anew, and says so where it cannot.

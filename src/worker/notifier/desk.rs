@@ -40,7 +40,7 @@ use crate::model::Time;
 use crate::telemetry::metric;
 use crate::worker::lease::Change;
 use crate::worker::lease::Keeper;
-use crate::worker::next_change;
+use crate::worker::next_of;
 use crate::worker::notifier::RETRY;
 use crate::worker::notifier::Settings;
 use crate::worker::notifier::attempts::Log;
@@ -206,7 +206,7 @@ impl<'a, B: Bus> Desk<'a, B> {
                 Some(read) = self.reads.join_next() => Woken::Read(unpanicked(read)),
                 Some(opened) = self.openings.join_next() => Woken::Opened(unpanicked(opened)),
                 Some(removed) = self.removals.join_next() => Woken::Removed(unpanicked(removed)),
-                change = next_change(&mut self.watch) => Woken::Definition(change),
+                change = next_of(&mut self.watch) => Woken::Definition(change),
                 item = reader.next() => Woken::Item(item),
                 () = tokio::time::sleep(sleep) => Woken::Timer,
             };
